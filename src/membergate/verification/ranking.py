@@ -1,0 +1,253 @@
+"""How well the risk score orders applicants: ROC AUC, average precision, and genuine admission at equal leakage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate.domain.measurement import Measurement
+from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, describe, measurement, percentiles, ratio
+
+Floats = NDArray[np.float64]
+
+_ROUNDING = 1e-12
+CURVE_POINTS = 33
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The rows in ascending order of risk, tied scores together.
+
+    Parameters
+    ----------
+    rows
+        Positions of the rows that take part, safest first, shape (m,).
+    starts
+        Where each group of tied scores begins in `rows`, shape (t,).
+    scores
+        The score of each group, ascending, shape (t,).
+    merchant, genuine
+        Weight of each row as a merchant and as a genuine applicant (one of them is 0), shape (m,).
+    """
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    scores: Floats
+    merchant: Floats
+    genuine: Floats
+
+    @staticmethod
+    def of(risk_score: Floats, is_merchant: NDArray[np.bool_], weight: Floats) -> Ranking:
+        """Rank the rows that have weight."""
+        rows = np.flatnonzero(weight > 0)
+        rows = rows[np.argsort(risk_score[rows], kind="stable")]
+        scores, starts = np.unique(risk_score[rows], return_index=True)
+        merchant = np.where(is_merchant[rows], weight[rows], 0.0)
+        return Ranking(rows, starts.astype(np.int64), scores, merchant, weight[rows] - merchant)
+
+    def masses(self, drawn: Floats) -> tuple[Floats, Floats]:
+        """Weigh merchants and genuine applicants in each group of tied scores: (b, m) draws -> two of shape (b, t)."""
+        if not len(self.rows):
+            return np.zeros((len(drawn), 0)), np.zeros((len(drawn), 0))
+        merchant = np.add.reduceat(drawn * self.merchant, self.starts, axis=1)
+        genuine = np.add.reduceat(drawn * self.genuine, self.starts, axis=1)
+        return merchant, genuine
+
+    def measure(
+        self,
+        name: str,
+        statistic: Callable[[Floats, Floats], Floats],
+        bootstrap: OperatorBootstrap,
+        *,
+        level: float = LEVEL,
+        method: str = "",
+    ) -> Measurement:
+        """Estimate a statistic of the two masses, (b, t) and (b, t) -> (b,), with its interval over operators."""
+        value = float(statistic(*self.masses(np.ones((1, len(self.rows)))))[0])
+        blocks = [statistic(*self.masses(drawn)) for drawn in bootstrap.row_weights(self.rows)]
+        low, high = percentiles(np.concatenate(blocks), level)
+        taking_part = np.zeros(len(bootstrap.codes), dtype=np.bool_)
+        taking_part[self.rows] = True
+        how = "; ".join(text for text in (method, describe(bootstrap)) if text)
+        if low is None and np.isfinite(value):
+            how += "; no interval: the replicates do not vary, or are too often undefined"
+        return measurement(name, value, low, high, level, taking_part, bootstrap, how)
+
+
+def roc_auc(merchant: Floats, genuine: Floats) -> Floats:
+    """Probability that a merchant scores above a genuine applicant, ties counting half; (b, t) masses -> (b,)."""
+    below = np.cumsum(genuine, axis=1) - genuine / 2
+    return ratio((merchant * below).sum(axis=1), merchant.sum(axis=1) * genuine.sum(axis=1))
+
+
+def average_precision(merchant: Floats, genuine: Floats) -> Floats:
+    """Precision averaged over the recall gained at each score, riskiest first; (b, t) masses -> (b,)."""
+    caught = np.cumsum(merchant[:, ::-1], axis=1)
+    flagged = caught + np.cumsum(genuine[:, ::-1], axis=1)
+    precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
+    value = ratio((merchant[:, ::-1] * precision).sum(axis=1), merchant.sum(axis=1))
+    # With no genuine applicant there is nothing to tell merchants from.
+    return np.where(genuine.sum(axis=1) > 0, value, np.nan)
+
+
+def genuine_at_leakage(merchant: Floats, genuine: Floats, leakage: Floats) -> Floats:
+    """Largest genuine admission rate of 'admit when the score is at most t' with leakage at most as given.
+
+    Parameters
+    ----------
+    merchant, genuine
+        Masses of the groups of tied scores, ascending, each of shape (b, t).
+    leakage
+        The bound of each replicate, shape (b,); NaN gives NaN.
+
+    Returns
+    -------
+    ndarray of shape (b,)
+        In [0, 1]; 0 where no threshold complies, NaN where there is no genuine applicant.
+    """
+    return ratio(_admitted_genuine(merchant, genuine, leakage)[0], genuine.sum(axis=1)) + 0.0 * leakage
+
+
+def threshold_at_leakage(ranking: Ranking, leakage: float) -> float | None:
+    """Give the largest score that may be admitted within the leakage, or None where no threshold complies."""
+    merchant, genuine = ranking.masses(np.ones((1, len(ranking.rows))))
+    if not merchant.shape[1] or not np.isfinite(leakage):
+        return None
+    last = int(_admitted_genuine(merchant, genuine, np.array([leakage]))[1][0])
+    return float(ranking.scores[last]) if last >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Genuine admission rate of the score at one leakage bound, both in [0, 1], with its interval."""
+
+    leakage: float
+    genuine_admission: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EqualLeakage:
+    """The strict rule beside the risk score, the score's threshold set to let as large a merchant share in.
+
+    Parameters
+    ----------
+    strict_leakage, strict_genuine_admission
+        Where the strict rule stands.
+    score_genuine_admission
+        Largest genuine admission rate of the score at the strict rule's leakage, matched anew in every replicate.
+    difference
+        Score less strict rule, paired by operator.
+    threshold
+        The score up to which is admitted at that leakage; None where the strict rule's leakage is unknown.
+    curve
+        The score's genuine admission over a range of leakage bounds.
+    """
+
+    strict_leakage: Measurement
+    strict_genuine_admission: Measurement
+    score_genuine_admission: Measurement
+    difference: Measurement
+    threshold: float | None
+    curve: tuple[CurvePoint, ...]
+
+
+def measure_equal_leakage(
+    risk_score: Floats,
+    is_merchant: NDArray[np.bool_],
+    weight: Floats,
+    is_admitted_by_strict: NDArray[np.bool_],
+    strict: tuple[Measurement, Measurement],
+    bootstrap: OperatorBootstrap,
+    *,
+    level: float = LEVEL,
+) -> EqualLeakage:
+    """Compare the risk score with the strict rule at the strict rule's own leakage.
+
+    In every replicate the strict rule's leakage is measured anew and the threshold matched to it anew, so the interval
+    covers the choice of the threshold too.
+
+    Parameters
+    ----------
+    risk_score, is_merchant, weight, is_admitted_by_strict
+        Row by row, shape (n,); a row of weight 0 has no part.
+    strict
+        Leakage and genuine admission rate of the strict rule on the same rows.
+    bootstrap
+        The draws shared with every other figure.
+    level
+        Nominal coverage of the intervals.
+    """
+    ranking = Ranking.of(risk_score, is_merchant, weight)
+    admitted = is_admitted_by_strict[ranking.rows]
+    bounds = _curve_bounds(ranking, float(strict[0].value or 0.0))
+    point = _at_bounds(ranking, admitted, np.ones((1, len(ranking.rows))), bounds)
+    blocks = [_at_bounds(ranking, admitted, drawn, bounds) for drawn in bootstrap.row_weights(ranking.rows)]
+    replicates = np.concatenate(blocks)
+    taking_part = weight > 0
+    matched = f"threshold matched to the strict rule's leakage in every replicate; {describe(bootstrap)}"
+
+    def estimate(name: str, value: float, of_replicates: Floats, method: str) -> Measurement:
+        low, high = percentiles(of_replicates, level)
+        return measurement(name, value, low, high, level, taking_part, bootstrap, method)
+
+    return EqualLeakage(
+        strict_leakage=strict[0],
+        strict_genuine_admission=strict[1],
+        score_genuine_admission=estimate(
+            "genuine_admission_rate_at_strict_leakage", float(point[0, 0]), replicates[:, 0], matched
+        ),
+        difference=estimate(
+            "genuine_admission_rate_gain_at_strict_leakage",
+            float(point[0, 0] - point[0, 1]),
+            replicates[:, 0] - replicates[:, 1],
+            f"paired difference; {matched}",
+        ),
+        threshold=None if strict[0].value is None else threshold_at_leakage(ranking, strict[0].value),
+        curve=tuple(
+            CurvePoint(float(bound), float(point[0, 2 + i]), *percentiles(replicates[:, 2 + i], level))
+            for i, bound in enumerate(bounds)
+            if np.isfinite(point[0, 2 + i])
+        ),
+    )
+
+
+def _at_bounds(ranking: Ranking, is_admitted: NDArray[np.bool_], drawn: Floats, bounds: Floats) -> Floats:
+    """Give the matched rate, the strict rule's rate, and the rate at each bound: shape (b, 2 + len(bounds))."""
+    merchant, genuine = ranking.masses(drawn)
+    let_in = drawn * is_admitted
+    strict_merchant, strict_genuine = let_in @ ranking.merchant, let_in @ ranking.genuine
+    leakage = ratio(strict_merchant, strict_merchant + strict_genuine)
+    columns = [
+        genuine_at_leakage(merchant, genuine, leakage),
+        ratio(strict_genuine, drawn @ ranking.genuine),
+        *(genuine_at_leakage(merchant, genuine, np.full(len(drawn), bound)) for bound in bounds),
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _admitted_genuine(merchant: Floats, genuine: Floats, leakage: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Give the genuine mass admitted at the last complying group, and that group's position (-1 for none)."""
+    if not merchant.shape[1]:
+        return np.zeros(len(merchant)), np.full(len(merchant), -1)
+    let_in = np.cumsum(merchant, axis=1)
+    admitted_genuine = np.cumsum(genuine, axis=1)
+    bound = leakage[:, None] * (let_in + admitted_genuine)
+    complies = let_in <= bound + _ROUNDING * (let_in[:, -1:] + admitted_genuine[:, -1:])
+    last = merchant.shape[1] - 1 - np.argmax(complies[:, ::-1], axis=1)
+    last = np.where(complies.any(axis=1), last, -1)
+    rows = np.arange(len(merchant))
+    return np.where(last >= 0, admitted_genuine[rows, last], 0.0), last
+
+
+def _curve_bounds(ranking: Ranking, strict_leakage: float) -> Floats:
+    """Choose leakage bounds from 0 to the merchant share of all applicants, denser near 0."""
+    total = float(ranking.merchant.sum() + ranking.genuine.sum())
+    most = float(ranking.merchant.sum()) / total if total else 0.0
+    spread = most * np.linspace(0.0, 1.0, CURVE_POINTS) ** 2
+    bounds: Floats = np.unique(np.append(spread, strict_leakage))
+    return bounds

@@ -1,0 +1,109 @@
+"""The verification report: one frozen object, from which JSON and HTML are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+import numpy as np
+
+from membergate.domain.instants import format_instant
+from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
+from membergate.verification.metrics import Metrics, measure
+from membergate.verification.sample import EvaluationSample, SplitCheck
+
+FORMAT = "membergate.verification-report.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was verified, from what, and by whom: enough to do it again.
+
+    Parameters
+    ----------
+    model_version, policy_version, baseline_version, incumbent_version
+        The candidate's model and policy, the strict-threshold policy, and what is live ("" for nothing).
+    produced_at
+        ISO 8601 instant at which the report is made.
+    seed
+        Seed of the bootstrap's generator.
+    lineage
+        Name -> digest or version: data, code, configuration.
+    """
+
+    model_version: str
+    policy_version: str
+    baseline_version: str
+    incumbent_version: str
+    produced_at: str
+    seed: int
+    lineage: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a reader, a program or a gate needs to judge one candidate."""
+
+    format: str
+    origin: Origin
+    split: SplitCheck | None
+    level: float
+    replicates: int
+    metrics: Metrics
+
+
+def build_report(
+    sample: EvaluationSample,
+    *,
+    model_version: str,
+    policy_version: str,
+    produced_at: datetime,
+    seed: int,
+    baseline_version: str = "strict-threshold",
+    incumbent_version: str = "",
+    lineage: dict[str, str] | None = None,
+    split: SplitCheck | None = None,
+    level: float = LEVEL,
+    replicates: int = REPLICATES,
+) -> Report:
+    """Measure a sample and write down everything that was found.
+
+    Parameters
+    ----------
+    sample
+        The evaluation sample.
+    model_version, policy_version, baseline_version, incumbent_version, lineage
+        As in `Origin`.
+    produced_at
+        The instant at which the report is made, aware.
+    seed
+        Seed of the bootstrap: the same sample and seed give the same report, byte for byte.
+    split
+        What `check_split` has found; None where nobody has checked, and the report then says so.
+    level
+        Nominal coverage of every interval, in (0, 1).
+    replicates
+        Bootstrap replicates.
+    """
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed), replicates)
+    origin = Origin(
+        model_version=model_version,
+        policy_version=policy_version,
+        baseline_version=baseline_version,
+        incumbent_version=incumbent_version,
+        produced_at=format_instant(produced_at),
+        seed=seed,
+        lineage=dict(sorted((lineage or {}).items())),
+    )
+    return Report(FORMAT, origin, split, level, replicates, measure(sample, bootstrap, level=level))
+
+
+def to_json(report: Report) -> bytes:
+    """Write the report as JSON, indented; `from_json` reads it back to an equal object."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def from_json(text: bytes) -> Report:
+    """Read a report that `to_json` wrote."""
+    return msgspec.json.decode(text, type=Report)
