@@ -1,1 +1,25 @@
-"""To be written: engine."""
+"""The algorithm engine: one neighbour graph, every density algorithm. Usable alone; imports nothing of the house.
+
+>>> from membergate.engine import DBSCAN
+>>> DBSCAN(eps=0.5, min_samples=2).fit_predict([[0.0], [0.1], [9.0]]).tolist()
+[0, 0, -1]
+"""
+
+from __future__ import annotations
+
+from membergate.engine.cluster import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks
+from membergate.engine.errors import InvalidInputError
+from membergate.engine.graph import NeighbourGraph
+from membergate.engine.outlier import KDistance, LocalOutlierFactor
+
+__all__ = [
+    "DBSCAN",
+    "HDBSCAN",
+    "MDCA",
+    "OPTICS",
+    "DensityPeaks",
+    "InvalidInputError",
+    "KDistance",
+    "LocalOutlierFactor",
+    "NeighbourGraph",
+]

@@ -1,1 +1,9 @@
-"""To be written: engine/cluster."""
+"""Density clusterers, each fitted from rows or from one shared neighbour graph."""
+
+from membergate.engine.cluster.dbscan import DBSCAN
+from membergate.engine.cluster.density_peaks import DensityPeaks
+from membergate.engine.cluster.hdbscan import HDBSCAN
+from membergate.engine.cluster.mdca import MDCA
+from membergate.engine.cluster.optics import OPTICS
+
+__all__ = ["DBSCAN", "HDBSCAN", "MDCA", "OPTICS", "DensityPeaks"]

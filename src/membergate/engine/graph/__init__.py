@@ -1,1 +1,5 @@
-"""To be written: engine/graph."""
+"""The neighbour graph and the index that finds it."""
+
+from membergate.engine.graph.neighbours import NeighbourGraph
+
+__all__ = ["NeighbourGraph"]

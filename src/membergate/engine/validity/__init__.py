@@ -1,1 +1,1 @@
-"""To be written: engine/validity."""
+"""How good a clustering is: density-based validity, silhouette, stability, agreement, a null."""
