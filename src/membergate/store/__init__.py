@@ -1,1 +1,19 @@
-"""To be written: store."""
+"""The operational record: decisions, kept exactly and for good on SQLite or PostgreSQL; and their Parquet form."""
+
+from membergate.store.codec import decision_from_record, decision_to_record
+from membergate.store.errors import RecordConflictError
+from membergate.store.opening import open_store
+from membergate.store.record import OperationalRecord
+from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
+
+__all__ = [
+    "OperationalRecord",
+    "RecordConflictError",
+    "decision_from_record",
+    "decision_to_record",
+    "decisions_from_table",
+    "decisions_to_table",
+    "open_store",
+    "read_decisions",
+    "write_decisions",
+]

@@ -1,0 +1,209 @@
+"""The operational record: what was decided about whom. What was acknowledged stays; nothing is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Engine, Select, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from membergate.domain.decision import Decision
+from membergate.domain.disposition import HOLDERS, Checkpoint
+from membergate.domain.errors import UnknownSubjectError
+from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
+from membergate.store.errors import RecordConflictError, readable_database_errors
+from membergate.store.tables import DECISIONS
+
+_T = TypeVar("_T")
+
+_IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
+_CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
+_BY_ID = select(DECISIONS).where(DECISIONS.c.decision_id == bindparam("decision_id"))
+_BY_ACCOUNT = select(DECISIONS).where(DECISIONS.c.account_id == bindparam("account_id"))
+_ADMITTED = (
+    select(DECISIONS.c.account_id)
+    .distinct()
+    .where(DECISIONS.c.account_id.in_(bindparam("account_ids", expanding=True)))
+    .where(DECISIONS.c.as_of < bindparam("before"))
+    .where(DECISIONS.c.checkpoint == Checkpoint.ADMISSION.value)
+    .where(DECISIONS.c.disposition.in_(sorted(disposition.value for disposition in HOLDERS)))
+)
+
+
+class OperationalRecord:
+    """Decisions on record, on SQLite or PostgreSQL. Threads may share one; processes open their own.
+
+    Parameters
+    ----------
+    engine
+        A connection pool on a database of the newest schema; `open_store` makes it.
+    origin
+        The database, as it may be shown.
+    """
+
+    def __init__(self, engine: Engine, origin: str) -> None:
+        self.origin = origin
+        self._engine = engine
+        self._writing = engine.execution_options(is_writing=True, preserve_rowcount=True)
+        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._insert = insert(DECISIONS).on_conflict_do_nothing(index_elements=["decision_id"])
+
+    def record(self, decisions: Sequence[Decision]) -> int:
+        """Put decisions on record, all or none; when it returns, they are safe on disk.
+
+        A decision that is on record already is left as it is. The instant at which it was decided is no part of its
+        content: the same question, asked again under the same versions, keeps its first record.
+
+        Parameters
+        ----------
+        decisions
+            Any number of decisions.
+
+        Returns
+        -------
+        int
+            How many of them were new.
+
+        Raises
+        ------
+        RecordConflictError
+            If an id is on record, or comes twice, with different content. Nothing was recorded.
+        BadInputError
+            If a decision cannot be written without loss. Nothing was recorded.
+        WorkspaceError
+            If the database cannot be written. Nothing was recorded.
+        """
+        rows = _distinct(map(decision_to_record, decisions))
+        if not rows:
+            return 0
+        with readable_database_errors(self.origin), self._writing.begin() as connection:
+            inserted = connection.execute(self._insert, rows).rowcount
+            if inserted != len(rows):
+                for some in _slices(rows):
+                    known = connection.execute(_by_ids([row["decision_id"] for row in some])).mappings()
+                    stored = {row["decision_id"]: {**row} for row in known}
+                    for row in some:
+                        _hold_equal(stored[row["decision_id"]], row)
+        return inserted
+
+    def decision(self, decision_id: str) -> Decision:
+        """Give one decision.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If no decision has this id.
+        WorkspaceError
+            If the database cannot be read.
+        """
+        found = self._decisions(_BY_ID, {"decision_id": decision_id}) if is_storable_id(decision_id) else ()
+        if not found:
+            raise UnknownSubjectError("no decision has this id", where=f"decision {decision_id[:80]!r}")
+        return found[0]
+
+    def decisions_of(self, account_id: str) -> tuple[Decision, ...]:
+        """Give an account's decisions, earliest `as_of` first; none for an account that nobody decided about.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        found = self._decisions(_BY_ACCOUNT, {"account_id": account_id}) if is_storable_id(account_id) else ()
+        return tuple(sorted(found, key=lambda decision: (decision.as_of, decision.decided_at, decision.decision_id)))
+
+    def latest_of(self, account_id: str, checkpoint: Checkpoint = Checkpoint.ADMISSION) -> Decision | None:
+        """Give an account's decision with the latest `as_of` at a checkpoint; None where there is none.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        decisions = [decision for decision in self.decisions_of(account_id) if decision.checkpoint is checkpoint]
+        return decisions[-1] if decisions else None
+
+    def admitted_accounts(self, account_ids: Iterable[str], before: datetime) -> set[str]:
+        """Tell which accounts were let in, in full, capped or on trial, by decisions as of an earlier instant.
+
+        Parameters
+        ----------
+        account_ids
+            The accounts asked about, usually one operator's.
+        before
+            Only decisions whose `as_of` is earlier count; aware.
+
+        Returns
+        -------
+        set of str
+            Those of the accounts that were.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        asked = [account_id for account_id in account_ids if is_storable_id(account_id)]
+        admitted: set[str] = set()
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            for some in _slices(asked):
+                admitted.update(connection.execute(_ADMITTED, {"account_ids": some, "before": before}).scalars())
+        return admitted
+
+    def check(self) -> None:
+        """See that the database answers.
+
+        Raises
+        ------
+        WorkspaceError
+            If it does not.
+        """
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            connection.execute(select(DECISIONS.c.decision_id).limit(1)).first()
+
+    def close(self) -> None:
+        """Give back every connection. Closing twice does no harm."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _decisions(self, query: Select[Any], parameters: Mapping[str, str]) -> tuple[Decision, ...]:
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            rows = connection.execute(query, parameters).mappings().all()
+        return tuple(decision_from_record({**row}) for row in rows)
+
+
+def _distinct(records: Iterable[Record]) -> list[Record]:
+    """Leave out records that come twice with equal content."""
+    distinct: dict[str, Record] = {}
+    for record in records:
+        _hold_equal(distinct.setdefault(record["decision_id"], record), record)
+    return list(distinct.values())
+
+
+def _hold_equal(stored: Mapping[str, Any], record: Record) -> None:
+    differing = [column for column in _CONTENT if stored[column] != record[column]]
+    if differing:
+        raise RecordConflictError(
+            f"a decision with this id is on record with another {', '.join(differing)}",
+            where=f"decision {record['decision_id']!r}",
+            next_step="what was visible as of that instant has changed since: decide under a new model version",
+        )
+
+
+def _by_ids(decision_ids: list[str]) -> Select[Any]:
+    return select(DECISIONS).where(DECISIONS.c.decision_id.in_(decision_ids))
+
+
+def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), _IDS_A_QUERY):
+        yield items[start : start + _IDS_A_QUERY]
