@@ -55,6 +55,8 @@ class LinkSpells:
 def shared_tokens(sightings: Sightings) -> SharedTokens:
     """Pair up the accounts of each token; a token holds at most `cap` of them here, so the work stays bounded."""
     left, right = _pairs_within_runs(sightings.token)
+    is_swapped = sightings.account[left] > sightings.account[right]
+    left, right = np.where(is_swapped, right, left), np.where(is_swapped, left, right)
     token = sightings.token[left]
     pair = sightings.account[left] * len(sightings.account_ids) + sightings.account[right]
     since = np.maximum(sightings.seen_at[left], sightings.seen_at[right])
