@@ -1,0 +1,88 @@
+"""The decision service as one ASGI application."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from membergate.domain.errors import MembergateError
+from membergate.domain.instants import Clock
+from membergate.service.desk import AdmissionDesk
+from membergate.service.door import Door
+from membergate.service.guarding import add_security_headers, only_hosts
+from membergate.service.problems import answer_http_error, answer_membergate_error, answer_unforeseen, problem
+from membergate.service.routes import ROUTES
+from membergate.service.settings import ServiceSettings
+from membergate.store import OperationalRecord
+
+
+def create_app(
+    desk: AdmissionDesk, store: OperationalRecord, clock: Clock, *, settings: ServiceSettings | None = None
+) -> Litestar:
+    """Put the routes around a desk and a record.
+
+    Parameters
+    ----------
+    desk
+        Decides.
+    store
+        Keeps every decision before it is answered. It is closed when the service shuts down.
+    clock
+        Gives the present.
+    settings
+        The door's limits; safe defaults where None.
+
+    Returns
+    -------
+    Litestar
+        `POST /v1/decisions/admission`, `GET /v1/decisions/{decision_id}`, `GET /health`, `GET /ready`, and the OpenAPI
+        document at `/schema`.
+    """
+    limits = settings or ServiceSettings()
+    door = Door(desk, store, clock, limits)
+
+    def provide_door() -> Door:
+        return door
+
+    return Litestar(
+        ROUTES,
+        dependencies={"door": Provide(provide_door, sync_to_thread=False)},
+        guards=[only_hosts(limits.allowed_hosts)],
+        before_send=[add_security_headers],
+        exception_handlers={
+            MembergateError: answer_membergate_error,
+            HTTPException: answer_http_error,
+            Exception: answer_unforeseen,
+        },
+        on_shutdown=[store.close],
+        request_max_body_size=limits.max_body_bytes,
+        openapi_config=_openapi(),
+        debug=False,  # said aloud: the framework would take it from the environment
+        logging_config=None,  # our own handlers log
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    """Describe the service as a document only: pages that draw it would fetch their scripts from a foreign host."""
+    return OpenAPIConfig(
+        title="membergate",
+        version=version("membergate"),
+        summary="Membership-admission decisions, with their reasons.",
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin()],
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, after_request=_answer_no_document),
+    )
+
+
+def _answer_no_document(response: Response[Any]) -> Response[Any]:
+    """Answer an unknown path below `/schema` as every other one; the framework would send a page."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        return problem(HTTPStatus.NOT_FOUND, code="not_found", what="Not Found")
+    return response

@@ -1,0 +1,63 @@
+"""What every request must satisfy before anything looks at it, and what every response carries."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard, Message, Scope
+
+_HEADERS = (
+    # nothing that we answer is a page: no browser may run, frame, sniff, cache or refer from it
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+async def add_security_headers(message: Message, _scope: Scope) -> None:
+    """Add the headers that every response carries, whatever it is."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], *_HEADERS]
+
+
+def only_hosts(allowed: tuple[str, ...]) -> Guard:
+    """Make a guard that refuses requests addressed to a host name that is not ours.
+
+    Parameters
+    ----------
+    allowed
+        Host names without port; `*` allows all.
+    """
+
+    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        if "*" not in allowed and _host(connection) not in allowed:
+            raise HTTPException(
+                status_code=HTTPStatus.MISDIRECTED_REQUEST, detail="this service is not addressed by that host name"
+            )
+
+    return guard
+
+
+def only_json(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Refuse bodies that are not declared as JSON: a foreign web page may send any other type without asking first."""
+    declared = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared != "application/json":
+        raise HTTPException(
+            status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail="the body must be declared as application/json"
+        )
+
+
+def _host(connection: Connection) -> str | None:
+    try:
+        return urlsplit(f"//{connection.headers.get('host', '')}").hostname
+    except ValueError:
+        return None

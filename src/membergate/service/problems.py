@@ -1,0 +1,101 @@
+"""Every refusal as a problem document (RFC 9457): what, where, what is allowed, the next step; never a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Struct
+
+from membergate.domain.errors import (
+    BadInputError,
+    MembergateError,
+    ModelError,
+    NotEnoughDataError,
+    PolicyError,
+    RefusedError,
+    UnknownSubjectError,
+    WorkspaceError,
+)
+from membergate.store import RecordConflictError
+
+MEDIA_TYPE = "application/problem+json"
+_STATUSES: dict[type[MembergateError], HTTPStatus] = {
+    BadInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownSubjectError: HTTPStatus.NOT_FOUND,
+    RecordConflictError: HTTPStatus.CONFLICT,
+    RefusedError: HTTPStatus.CONFLICT,
+    NotEnoughDataError: HTTPStatus.SERVICE_UNAVAILABLE,
+    WorkspaceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelError: HTTPStatus.SERVICE_UNAVAILABLE,
+    PolicyError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_log = structlog.get_logger("membergate.service")
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """A problem document with the fields of a membergate error.
+
+    `type`, `title`, `status` and `detail` are RFC 9457's; `code`, `what`, `where`, `allowed` and `next` are those that
+    the command line prints, left out where they are empty.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    what: str
+    where: str = ""
+    allowed: str = ""
+    next: str = ""
+
+
+def answer_membergate_error(_request: Request[Any, Any, Any], error: MembergateError) -> Response[Problem]:
+    """Answer an error that was raised on purpose."""
+    status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), HTTPStatus.BAD_REQUEST)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("cannot_answer", **error.as_record())
+    return problem(status, **error.as_record())
+
+
+def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """Answer what the framework refuses: no such route, no such method, a body that is no JSON or too long."""
+    if isinstance(error, ValidationException):
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code=BadInputError.code, **_pointed(error))
+    status = HTTPStatus(error.status_code)
+    code = status.name.lower()
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error(code, exc_info=error)
+        return problem(status, code=code, what=status.phrase)
+    return problem(status, dict(error.headers or {}), code=code, what=error.detail or status.phrase)
+
+
+def answer_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Answer an error that nobody foresaw: the log learns all of it, the client nothing."""
+    _log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        code="unforeseen",
+        what="the service failed, and no decision was given",
+        next="see the service's log",
+    )
+
+
+def problem(
+    status: HTTPStatus, headers: dict[str, str] | None = None, /, *, code: str, what: str, **details: str
+) -> Response[Problem]:
+    """Build a response with a problem document."""
+    document = Problem(f"urn:membergate:problem:{code}", status.phrase, status, what, code, what, **details)
+    return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _pointed(error: ValidationException) -> dict[str, str]:
+    """Name the fields that were refused, and what each should have been."""
+    complaints = [part for part in error.extra or [] if isinstance(part, dict)] if isinstance(error.extra, list) else []
+    fields = [str(part.get("key") or "body") for part in complaints]
+    messages = [str(part.get("message")) for part in complaints]
+    return {"what": "; ".join(messages) or error.detail, "where": ", ".join(fields) or "body"}

@@ -1,0 +1,80 @@
+"""The routes: parse a request, ask the door in a thread of its own, write down what it says."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from litestar import Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+
+from membergate.domain.errors import MembergateError
+from membergate.service.documents import AdmissionQuestion, Alive, DecisionAnswer, Ready, answer
+from membergate.service.door import Door
+from membergate.service.guarding import only_json
+from membergate.service.problems import MEDIA_TYPE, Problem, problem
+
+
+def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
+    return {
+        int(status): ResponseSpec(Problem, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE)
+        for status in statuses
+    }
+
+
+@post(
+    "/v1/decisions/admission",
+    guards=[only_json],
+    status_code=HTTPStatus.OK,
+    sync_to_thread=True,
+    tags=["decisions"],
+    summary="May this account join?",
+    responses=_refusals(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def decide_admission(data: AdmissionQuestion, door: Door) -> DecisionAnswer:
+    """Decide an application. The decision is on record when the answer leaves; asking again gives the same answer."""
+    return answer(door.decide(data))
+
+
+@get(
+    "/v1/decisions/{decision_id:str}",
+    sync_to_thread=True,
+    tags=["decisions"],
+    summary="A decision, again",
+    responses=_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def read_decision(decision_id: str, door: Door) -> DecisionAnswer:
+    """Read a decision that is on record, with its evidence and its explanation."""
+    return answer(door.decision(decision_id))
+
+
+@get("/health", sync_to_thread=False, tags=["operation"], summary="Is the process alive?")
+def health() -> Alive:
+    """Tell that the process answers; it asks nothing else."""
+    return Alive("alive")
+
+
+@get(
+    "/ready",
+    sync_to_thread=True,
+    tags=["operation"],
+    summary="Can it decide?",
+    responses=_refusals(HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def ready(door: Door) -> Ready | Response[Problem]:
+    """Tell with which model and policy the service decides, or why it cannot."""
+    try:
+        model_version, policy_version = door.readiness()
+    except MembergateError as error:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, **error.as_record())
+    return Ready("ready", model_version, policy_version)
+
+
+ROUTES = [decide_admission, read_decision, health, ready]
+"""Every route of the service."""
