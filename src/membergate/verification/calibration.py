@@ -11,13 +11,11 @@ from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import (
     LEVEL,
     OperatorBootstrap,
-    Share,
-    describe,
-    measure_shares,
     measurement,
     percentiles,
     ratio,
 )
+from membergate.verification.shares import Share, measure_shares
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +106,7 @@ def measure_calibration(
         low, high = percentiles(_figures(replicates)[:, of_sums], level)
         value = float(_figures(totals)[0, of_sums])
         unit = "probability"
-        return measurement(name, value, low, high, level, rows, bootstrap, describe(bootstrap), unit)
+        return measurement(name, value, low, high, level, rows, bootstrap, f"percentile {bootstrap}", unit)
 
     return Calibration(
         is_calibrated=True,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS, LADDERS, Checkpoint, Disposition
 from membergate.domain.labels import LabelGrade
 from membergate.domain.measurement import Measurement
-from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, Share, effective_count, measure_shares
+from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, effective_count
 from membergate.verification.calibration import Calibration, measure_calibration
 from membergate.verification.ranking import (
     EqualLeakage,
@@ -20,6 +20,7 @@ from membergate.verification.ranking import (
     roc_auc,
 )
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Flags, Floats, Text, is_among
+from membergate.verification.shares import Share, measure_shares
 
 SCOPES: dict[str, frozenset[Disposition]] = {"full": FULL_ADMISSIONS, "holders": HOLDERS}
 """What 'admitted' means: full admissions (admit, admit_capped), or everyone who holds a membership (trial too)."""
@@ -221,7 +222,7 @@ def genuine_admission(sample: EvaluationSample, admitted: Flags) -> Share:
 def leakage(sample: EvaluationSample, admitted: Flags) -> Share:
     """Give leakage as a share: merchants among the admitted."""
     whole = sample.rate_weight * admitted
-    return Share("leakage", whole * sample.is_merchant, whole)
+    return Share("leakage", whole * sample.is_merchant, whole, sample.rate_weight * sample.is_merchant)
 
 
 def measure_policy(
@@ -244,7 +245,7 @@ def measure_policy(
     for scope, dispositions in SCOPES.items():
         admitted = is_among(taken, dispositions)
         for share in (genuine_admission(sample, admitted), leakage(sample, admitted)):
-            shares.append(Share(f"{share.name}_{scope}", share.part, share.whole))
+            shares.append(share.named(f"{share.name}_{scope}"))
             shares.append(_by_operator(share, scope, bootstrap))
     ladder = LADDERS[Checkpoint.ADMISSION]
     sides = {"genuine": ~sample.is_merchant, "merchant": sample.is_merchant}
@@ -279,7 +280,7 @@ def measure_groups(
         for group in np.unique(of_row[(admissions[0].whole > 0) | false_alarm]):
             belongs = of_row == group
             keys.append((kind, str(group)))
-            shares += [Share(share.name, share.part * belongs, share.whole * belongs) for share in admissions]
+            shares += [share.among(belongs.astype(np.float64)) for share in admissions]
     measured = iter(measure_shares(shares, bootstrap, level=level))
     rows = []
     for kind, group in keys:
@@ -299,4 +300,5 @@ def _by_operator(share: Share, scope: str, bootstrap: OperatorBootstrap) -> Shar
         bootstrap.codes, weights=share.whole > 0, minlength=bootstrap.operators
     ).astype(np.int64)
     per_row: Floats = 1.0 / np.maximum(rows, 1)[bootstrap.codes]
-    return Share(f"{share.name}_{scope}_by_operator", share.part * per_row, share.whole * per_row)
+    once = share.among(per_row)
+    return Share(f"{share.name}_{scope}_by_operator", once.part, once.whole)

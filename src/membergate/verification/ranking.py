@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.domain.measurement import Measurement
-from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, describe, measurement, percentiles, ratio
+from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, measurement, percentiles, ratio
 
 Floats = NDArray[np.float64]
 
-_ROUNDING = 1e-12
+_ROUNDING = 1e-9
 CURVE_POINTS = 33
 
 
@@ -71,7 +71,7 @@ class Ranking:
         low, high = percentiles(np.concatenate(blocks), level)
         taking_part = np.zeros(len(bootstrap.codes), dtype=np.bool_)
         taking_part[self.rows] = True
-        how = "; ".join(text for text in (method, describe(bootstrap)) if text)
+        how = "; ".join(text for text in (method, f"percentile {bootstrap}") if text)
         if low is None and np.isfinite(value):
             how += "; no interval: the replicates do not vary, or are too often undefined"
         return measurement(name, value, low, high, level, taking_part, bootstrap, how)
@@ -93,30 +93,60 @@ def average_precision(merchant: Floats, genuine: Floats) -> Floats:
     return np.where(genuine.sum(axis=1) > 0, value, np.nan)
 
 
-def genuine_at_leakage(merchant: Floats, genuine: Floats, leakage: Floats) -> Floats:
-    """Largest genuine admission rate of 'admit when the score is at most t' with leakage at most as given.
+@dataclass(frozen=True)
+class Frontier:
+    """What 'admit when the score is at most t' gives, for every t and in every replicate.
 
     Parameters
     ----------
-    merchant, genuine
-        Masses of the groups of tied scores, ascending, each of shape (b, t).
-    leakage
-        The bound of each replicate, shape (b,); NaN gives NaN.
-
-    Returns
-    -------
-    ndarray of shape (b,)
-        In [0, 1]; 0 where no threshold complies, NaN where there is no genuine applicant.
+    least_leakage
+        Smallest leakage of this threshold and all higher ones, shape (b, t), not decreasing along t.
+    genuine_admission
+        Share of genuine applicants admitted at this threshold, shape (b, t), not decreasing; NaN where there are none.
     """
-    return ratio(_admitted_genuine(merchant, genuine, leakage)[0], genuine.sum(axis=1)) + 0.0 * leakage
+
+    least_leakage: Floats
+    genuine_admission: Floats
+
+    @staticmethod
+    def of(merchant: Floats, genuine: Floats) -> Frontier:
+        """Build it from the masses of the groups of tied scores, ascending, each of shape (b, t)."""
+        let_in, admitted_genuine = np.cumsum(merchant, axis=1), np.cumsum(genuine, axis=1)
+        admitted = let_in + admitted_genuine
+        leakage = np.divide(let_in, admitted, out=np.zeros_like(admitted), where=admitted > 0)
+        least = np.minimum.accumulate(leakage[:, ::-1], axis=1)[:, ::-1]
+        return Frontier(least, ratio(admitted_genuine, admitted_genuine[:, -1:]) if genuine.shape[1] else genuine)
+
+    def last_within(self, leakage: Floats) -> NDArray[np.int64]:
+        """Give the last threshold whose leakage is at most as given, shape (b,); -1 where none is."""
+        bound = leakage * (1 + _ROUNDING) + _ROUNDING
+        within: NDArray[np.int64] = np.count_nonzero(self.least_leakage <= bound[:, None], axis=1) - 1
+        return within
+
+    def genuine_at(self, leakage: Floats) -> Floats:
+        """Give the largest genuine admission rate with leakage at most as given.
+
+        Parameters
+        ----------
+        leakage
+            The bound of each replicate, shape (b,); NaN gives NaN.
+
+        Returns
+        -------
+        ndarray of shape (b,)
+            In [0, 1]; 0 where no threshold complies, NaN where there is no genuine applicant.
+        """
+        if not self.genuine_admission.shape[1]:
+            return np.full(len(leakage), np.nan)
+        last = self.last_within(leakage)
+        rate = self.genuine_admission[np.arange(len(leakage)), last]
+        rate = np.where((last < 0) & np.isfinite(rate), 0.0, rate)
+        return np.where(np.isfinite(leakage), rate, np.nan)
 
 
 def threshold_at_leakage(ranking: Ranking, leakage: float) -> float | None:
     """Give the largest score that may be admitted within the leakage, or None where no threshold complies."""
-    merchant, genuine = ranking.masses(np.ones((1, len(ranking.rows))))
-    if not merchant.shape[1] or not np.isfinite(leakage):
-        return None
-    last = int(_admitted_genuine(merchant, genuine, np.array([leakage]))[1][0])
+    last = int(Frontier.of(*ranking.masses(np.ones((1, len(ranking.rows))))).last_within(np.array([leakage]))[0])
     return float(ranking.scores[last]) if last >= 0 else None
 
 
@@ -189,7 +219,7 @@ def measure_equal_leakage(
     blocks = [_at_bounds(ranking, admitted, drawn, bounds) for drawn in bootstrap.row_weights(ranking.rows)]
     replicates = np.concatenate(blocks)
     taking_part = weight > 0
-    matched = f"threshold matched to the strict rule's leakage in every replicate; {describe(bootstrap)}"
+    matched = f"threshold matched to the strict rule's leakage in every replicate; percentile {bootstrap}"
 
     def estimate(name: str, value: float, of_replicates: Floats, method: str) -> Measurement:
         low, high = percentiles(of_replicates, level)
@@ -218,30 +248,16 @@ def measure_equal_leakage(
 
 def _at_bounds(ranking: Ranking, is_admitted: NDArray[np.bool_], drawn: Floats, bounds: Floats) -> Floats:
     """Give the matched rate, the strict rule's rate, and the rate at each bound: shape (b, 2 + len(bounds))."""
-    merchant, genuine = ranking.masses(drawn)
+    frontier = Frontier.of(*ranking.masses(drawn))
     let_in = drawn * is_admitted
     strict_merchant, strict_genuine = let_in @ ranking.merchant, let_in @ ranking.genuine
     leakage = ratio(strict_merchant, strict_merchant + strict_genuine)
     columns = [
-        genuine_at_leakage(merchant, genuine, leakage),
+        frontier.genuine_at(leakage),
         ratio(strict_genuine, drawn @ ranking.genuine),
-        *(genuine_at_leakage(merchant, genuine, np.full(len(drawn), bound)) for bound in bounds),
+        *(frontier.genuine_at(np.full(len(drawn), bound)) for bound in bounds),
     ]
     return np.stack(columns, axis=1)
-
-
-def _admitted_genuine(merchant: Floats, genuine: Floats, leakage: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Give the genuine mass admitted at the last complying group, and that group's position (-1 for none)."""
-    if not merchant.shape[1]:
-        return np.zeros(len(merchant)), np.full(len(merchant), -1)
-    let_in = np.cumsum(merchant, axis=1)
-    admitted_genuine = np.cumsum(genuine, axis=1)
-    bound = leakage[:, None] * (let_in + admitted_genuine)
-    complies = let_in <= bound + _ROUNDING * (let_in[:, -1:] + admitted_genuine[:, -1:])
-    last = merchant.shape[1] - 1 - np.argmax(complies[:, ::-1], axis=1)
-    last = np.where(complies.any(axis=1), last, -1)
-    rows = np.arange(len(merchant))
-    return np.where(last >= 0, admitted_genuine[rows, last], 0.0), last
 
 
 def _curve_bounds(ranking: Ranking, strict_leakage: float) -> Floats:
