@@ -1,1 +1,20 @@
-"""To be written: learning/model."""
+"""The member identification model: from a feature table to calibrated evidence about who joins to resell.
+
+Space (context-normalised features) -> prior (resale economics) -> clusters, typed by evidence, and a jury of outlier
+detectors -> supervised head (when there are labels) -> calibration -> testimony. Every score here lies in [0, 1] and is
+larger for riskier; the engine's opposite sign is turned round once, in `jury`.
+"""
+
+from membergate.learning.model.identification import IdentificationModel, LearningSettings, Testimony
+from membergate.learning.model.labelling import LabelSet, Labelling
+from membergate.learning.model.storage import load_model, save_model
+
+__all__ = [
+    "IdentificationModel",
+    "LabelSet",
+    "Labelling",
+    "LearningSettings",
+    "Testimony",
+    "load_model",
+    "save_model",
+]

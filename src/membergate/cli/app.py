@@ -1,0 +1,57 @@
+"""The command line. Exit codes: 0 done, 1 refused by a gate, 2 wrong use or bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+from typer.main import get_command
+
+from membergate import __version__
+from membergate.cli import demonstrations, doors, markets, models
+from membergate.cli.rendering import ERR, print_error
+from membergate.domain.errors import MembergateError, WorkspaceError
+
+app = typer.Typer(
+    name="membergate",
+    help="Admit more genuine members at the same leakage, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for room in (demonstrations, markets, models, doors):
+    room.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def _root(*, version: bool = typer.Option(default=False, help="Print the version.", show_default=False)) -> None:
+    if version:
+        print(f"membergate {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause ends in one readable block, never in a traceback."""
+    as_json = "--json" in sys.argv
+    try:
+        code = get_command(app).main(standalone_mode=False)
+    except MembergateError as error:
+        print_error(error, as_json=as_json)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        ERR.print("membergate: interrupted; the workspace is as it was before the command", style="bold")
+        code = 130
+    except OSError as error:
+        failure = WorkspaceError(
+            f"the system refused: {error.strerror or error}",
+            where=str(error.filename or ""),
+            next_step="mend it and run the command again; the workspace is as it was",
+        )
+        print_error(failure, as_json=as_json)
+        code = failure.exit_code
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,122 @@
+"""Commands at the door: admit, explain, serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from membergate.cli.markets import progress
+from membergate.cli.rendering import print_json, print_table, say, share
+from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
+from membergate.domain.evidence import Evidence
+from membergate.domain.instants import format_instant
+from membergate.operations.admit import admit as admit_applications
+from membergate.operations.admit import live_desk
+from membergate.operations.explain import Explanation
+from membergate.operations.explain import explain as explain_account
+from membergate.operations.history import History
+from membergate.operations.workspace import Workspace
+from membergate.service import ServiceSettings, create_app
+from membergate.service import serve as serve_app
+from membergate.service.serving import DEFAULT_PORT
+from membergate.store import open_store
+
+LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(admit)
+    app.command()(explain)
+    app.command()(serve)
+
+
+def admit(
+    *,
+    since: InstantOption = None,
+    until: InstantOption = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write, one row an application.")] = None,
+    model: LiveModelOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide the applications submitted in [since, until), each as of its own submission."""
+    with progress() as bar:
+        bar.add_task("deciding")
+        admitted = admit_applications(
+            Workspace(workspace), since=instant(since), until=instant(until), out=out, model_version=model
+        )
+    total = len(admitted.decisions)
+    if as_json:
+        print_json({"decisions": total, "mix": admitted.mix, "reasons": admitted.reasons, "out": out})
+        return
+    mix = admitted.mix.items()
+    print_table(
+        f"{total} applications decided", ("disposition", ">decisions", ">share"), ((d, n, share(n / total)) for d, n in mix)
+    )
+    if admitted.reasons:
+        print_table("Reasons, where not fully admitted", ("reason", ">decisions"), admitted.reasons.items())
+    if out is not None:
+        say(f"decisions: {out}")
+
+
+def explain(
+    account: Annotated[str, typer.Argument(help="An account id.")],
+    *,
+    model: LiveModelOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain an account's decision: reasons, evidence, what would change it, its operator and its cluster."""
+    told = explain_account(Workspace(workspace), account, clock=present, model_version=model)
+    if as_json:
+        print_json(told)
+    else:
+        _print_explanation(told)
+
+
+def _print_explanation(told: Explanation) -> None:
+    decision = told.decision
+    say(f"{decision.account_id}: {decision.disposition.value}, as of {format_instant(decision.as_of)}")
+    say(f"reasons: {', '.join(decision.reason_codes) or 'none'}")
+    say(f"model {decision.model_version}, policy {decision.policy_version}")
+    if decision.counterfactual is not None:
+        other = decision.counterfactual
+        say(f"would be {other.disposition.value} if {other.evidence} were {other.needed:g} instead of {other.actual:g}")
+    if decision.caps is not None:
+        say(f"caps: {decision.caps}")
+    print_table("What moved the score (log-odds)", ("column", ">contribution"), ((n, f"{v:+.3f}") for n, v in decision.contributions))
+    print_table("Evidence", ("name", ">value", "origin"), ((e.name, _value(e), e.origin) for e in told.evidence))
+    if not told.accounts:
+        say("operator: no other account is linked to this one")
+        return
+    links = ((other, " > ".join(str(link) for link in path)) for other, path in told.accounts)
+    print_table(f"Operator {decision.operator_id}: also", ("account", "linked by"), links)
+
+
+def _value(evidence: Evidence) -> str:
+    if evidence.is_absent:
+        return f"({str(evidence.value).replace('_', ' ')})"
+    return f"{evidence.value:.4g}" if isinstance(evidence.value, float) else str(evidence.value)
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Loopback unless told otherwise.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = DEFAULT_PORT,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Host name under which the service may be addressed; may be repeated.")
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Answer POST /v1/decisions/admission with the decisions that admit makes, from the live model and policy."""
+    place = Workspace(workspace)
+    history = History(place.warehouse())
+    place.required_live()
+    record = open_store(place.record)
+    desk = live_desk(place, history, record=record)
+    settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
+    say(f"model {desk.model_version}, policy {desk.policy_version}: http://{host}:{port} (OpenAPI at /schema)")
+    serve_app(create_app(desk, record, present, settings=settings), host, port)

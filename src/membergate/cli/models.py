@@ -1,0 +1,115 @@
+"""Commands about models: learn, verify, publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from membergate.cli.markets import progress
+from membergate.cli.rendering import print_json, print_table, say, with_interval
+from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
+from membergate.domain.instants import format_instant
+from membergate.learning.model import LearningSettings
+from membergate.operations.learn import learn as learn_model
+from membergate.operations.policies import read_policy
+from membergate.operations.publish import publish as publish_model
+from membergate.operations.verify import Verified
+from membergate.operations.verify import verify as verify_model
+from membergate.operations.workspace import Workspace
+
+ModelOption = Annotated[str | None, typer.Option("--model", help="A model version; the one learned last by default.")]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="A policy file; the shipped default otherwise.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(learn)
+    app.command()(verify)
+    app.command()(publish)
+
+
+def learn(
+    *,
+    as_of: InstantOption = None,
+    trained_until: InstantOption = None,
+    seed: Annotated[int, typer.Option(help="Makes every random draw repeatable.")] = 0,
+    use_labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Whether labels may be looked at.")] = True,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a new candidate model version from what was known at an instant (the end of the data by default).
+
+    Applications from --trained-until on (the latest 30 % by default) and 40 % of the operators are left to verification.
+    """
+    with progress() as bar:
+        bar.add_task("learning")
+        learned = learn_model(
+            Workspace(workspace),
+            as_of=instant(as_of),
+            trained_until=instant(trained_until),
+            settings=LearningSettings(seed=seed, use_labels=use_labels),
+        )
+    if as_json:
+        print_json(learned)
+        return
+    say(f"candidate {learned.model_version}: learned from {learned.rows} applications before "
+        f"{format_instant(learned.trained_until)}, with what was known at {format_instant(learned.as_of)}")
+    say(f"features: {' '.join(learned.features)}")
+    say(f"labels by grade: {learned.labels or 'none'}")
+    for note in learned.notes:
+        say(f"note: {note}")
+
+
+def verify(
+    *,
+    model: ModelOption = None,
+    policy: PolicyOption = None,
+    until: InstantOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a candidate on later applications of operators it never met, write the report, and ask the gate."""
+    with progress() as bar:
+        bar.add_task("verifying")
+        verified = verify_model(
+            Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy), until=instant(until)
+        )
+    if as_json:
+        print_json({"report": verified.report, "gate": verified.gate, "html": verified.html})
+        return
+    print_verification(verified)
+
+
+def print_verification(verified: Verified) -> None:
+    """Print the headline figures, the certificate line, the gate's answer and where the report lies."""
+    print_table(
+        f"Verification of {verified.model_version}",
+        ("figure", ">value [95 % interval]", ">accounts", ">operators"),
+        ((m.name, with_interval(m), m.n, m.operators) for m in verified.report.headline),
+    )
+    say(verified.report.certificate_line)
+    say("gate: open" if verified.gate.opens else "gate: shut")
+    for reason in verified.gate.reasons:
+        say(f"  {reason}")
+    say(f"report: {verified.html}")
+
+
+def publish(
+    *,
+    model: ModelOption = None,
+    policy: PolicyOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a verified candidate live, or refuse and say why (exit code 1). A refusal changes nothing."""
+    published = publish_model(Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy))
+    if as_json:
+        print_json(published)
+        return
+    say(f"live: {published.live.model_version} with {published.live.policy_file}")
+    if published.replaced is not None:
+        say(f"replaced: {published.replaced.model_version} with {published.replaced.policy_file}")
+
+

@@ -1,0 +1,226 @@
+"""A model on disk: arrays, LightGBM text, Parquet norms, and a manifest with a hash of every file. Never pickle.
+
+The model's version is a digest of its content, so the same learning gives the same version, and a changed byte is
+refused at load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate import __version__
+from membergate.domain.errors import ModelError
+from membergate.domain.instants import format_instant, parse_instant
+from membergate.engine import DBSCAN, KDistance, LocalOutlierFactor
+from membergate.learning.features import Norms
+from membergate.learning.model.calibration import SigmoidCalibration
+from membergate.learning.model.clusters import TypedClusters
+from membergate.learning.model.head import SupervisedHead
+from membergate.learning.model.identification import IdentificationModel, LearningSettings, Lineage
+from membergate.learning.model.jury import Jury
+from membergate.learning.model.prior import EconomicPrior
+from membergate.learning.model.space import ContextSpace
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ARRAYS = "arrays.npz"
+NORMS = "norms"
+_REGIONS = ("suspicious", "rest")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def save_model(model: IdentificationModel, models: Path) -> str:
+    """Write a model into `models/<version>` and give its version; an equal model that is there already is kept.
+
+    The folder appears whole or not at all.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    staging = models / f".{os.getpid()}.part"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        np.savez(staging / ARRAYS, **_arrays_of(model))
+        model.norms.save(staging / NORMS)
+        for number, booster in enumerate(model.head.boosters if model.head else ()):
+            (staging / f"head-{number}.txt").write_text(booster.model_to_string(), encoding="utf-8")
+        manifest = _manifest_of(model, staging)
+        version = str(manifest["version"])
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        if not (models / version).exists():
+            staging.rename(models / version)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return version
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a model's manifest and hold every file against its hash.
+
+    Raises
+    ------
+    ModelError
+        If the folder is no model, was made by another format, or any file is missing, added or altered.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(
+            f"there is no readable model in {folder.name!r}",
+            where=str(folder),
+            next_step="membergate learn makes one; membergate publish names those that are there",
+        ) from None
+    if manifest.get("format") != FORMAT:
+        raise ModelError(
+            f"the model has format {manifest.get('format')!r}",
+            where=str(folder),
+            allowed=f"format {FORMAT}",
+            next_step="learn it again with this version of membergate",
+        )
+    actual = _hashes(folder)
+    if actual != manifest["files"] or manifest["version"] != _version(manifest):
+        changed = sorted(name for name in actual.keys() | manifest["files"].keys() if actual.get(name) != manifest["files"].get(name))
+        raise ModelError(
+            "the model was altered after it was made",
+            where=f"{folder}: {', '.join(changed) or MANIFEST}",
+            next_step="restore the folder from a backup, or learn the model again",
+        )
+    return manifest
+
+
+def load_model(folder: Path) -> IdentificationModel:
+    """Load a model, bit for bit as it was saved.
+
+    Raises
+    ------
+    ModelError
+        See `read_manifest`.
+    """
+    manifest = read_manifest(folder)
+    with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+        arrays: Arrays = {name: stored[name] for name in stored.files}
+    features = tuple(manifest["features"])
+    head = None
+    if manifest["boosters"]:
+        texts = [(folder / f"head-{number}.txt").read_text(encoding="utf-8") for number in range(manifest["boosters"])]
+        head = SupervisedHead(
+            tuple(lightgbm.Booster(model_str=text, params={"num_threads": 2, "verbosity": -1}) for text in texts),
+            tuple(manifest["columns"]),
+        )
+    lineage = manifest["lineage"]
+    return IdentificationModel(
+        features=features,
+        norms=Norms.load(folder / NORMS),
+        space=ContextSpace(features, arrays["space.centres"], arrays["space.scales"]),
+        prior=EconomicPrior(arrays["prior.weights"], arrays["prior.ranks"]),
+        clusters=_clusters_from(arrays),
+        jury=_jury_from(arrays),
+        unlabelled_ranks=arrays["unlabelled.ranks"],
+        head=head,
+        calibration=SigmoidCalibration(**manifest["calibration"]) if manifest["calibration"] else None,
+        lineage=Lineage(
+            as_of=parse_instant(lineage["as_of"]),
+            trained_until=parse_instant(lineage["trained_until"]),
+            warehouse=lineage["warehouse"],
+            accounts=arrays["lineage.accounts"],
+            holdout_share=lineage["holdout_share"],
+        ),
+        settings=LearningSettings(**manifest["settings"]),
+        notes=tuple(manifest["notes"]),
+    )
+
+
+def _manifest_of(model: IdentificationModel, folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "made_by": f"membergate {__version__}",
+        "features": list(model.features),
+        "boosters": len(model.head.boosters) if model.head else 0,
+        "columns": list(model.head.columns) if model.head else [],
+        "calibration": asdict(model.calibration) if model.calibration else None,
+        "settings": asdict(model.settings),
+        "lineage": {
+            "as_of": format_instant(model.lineage.as_of),
+            "trained_until": format_instant(model.lineage.trained_until),
+            "warehouse": model.lineage.warehouse,
+            "holdout_share": model.lineage.holdout_share,
+        },
+        "notes": list(model.notes),
+        "files": _hashes(folder),
+    }
+    return manifest | {"version": _version(manifest)}
+
+
+def _version(manifest: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "version"}
+    return "m-" + sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _arrays_of(model: IdentificationModel) -> Arrays:
+    arrays: Arrays = {
+        "space.centres": model.space.centres,
+        "space.scales": model.space.scales,
+        "prior.weights": model.prior.weights,
+        "prior.ranks": model.prior.ranks,
+        "unlabelled.ranks": model.unlabelled_ranks,
+        "lineage.accounts": model.lineage.accounts,
+    }
+    for index, region in enumerate(_REGIONS):
+        clusterer = model.clusters.regions[index]
+        if clusterer is not None:
+            arrays |= _prefixed(f"clusters.{region}.fitted", clusterer.to_arrays())
+        arrays[f"clusters.{region}.sizes"] = model.clusters.sizes[index]
+        arrays[f"clusters.{region}.merchant_shares"] = model.clusters.merchant_shares[index]
+        arrays[f"clusters.{region}.prior_means"] = model.clusters.prior_means[index]
+    if model.jury is not None:
+        arrays |= _prefixed("jury.local", model.jury.local.to_arrays())
+        arrays |= _prefixed("jury.distant", model.jury.distant.to_arrays())
+        arrays |= {"jury.local_ranks": model.jury.local_ranks, "jury.distant_ranks": model.jury.distant_ranks}
+    return arrays
+
+
+def _clusters_from(arrays: Arrays) -> TypedClusters:
+    fitted = [_under(f"clusters.{region}.fitted", arrays) for region in _REGIONS]
+    suspicious, rest = (DBSCAN.from_arrays(part) if part else None for part in fitted)
+
+    def pair(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        first, second = (arrays[f"clusters.{region}.{name}"] for region in _REGIONS)
+        return first, second
+
+    return TypedClusters((suspicious, rest), pair("sizes"), pair("merchant_shares"), pair("prior_means"))
+
+
+def _jury_from(arrays: Arrays) -> Jury | None:
+    local, distant = _under("jury.local", arrays), _under("jury.distant", arrays)
+    if not local or not distant:
+        return None
+    return Jury(
+        LocalOutlierFactor.from_arrays(local),
+        KDistance.from_arrays(distant),
+        arrays["jury.local_ranks"],
+        arrays["jury.distant_ranks"],
+    )
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    return {f"{prefix}.{name}": values for name, values in arrays.items()}
+
+
+def _under(prefix: str, arrays: Arrays) -> Arrays:
+    return {name[len(prefix) + 1 :]: values for name, values in arrays.items() if name.startswith(f"{prefix}.")}

@@ -1,0 +1,285 @@
+"""The admission desk: one path from an application to a decision, whoever asks: batch, service, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate.deciding.policy import Policy, counterfactual, decide
+from membergate.domain.decision import Decision, Verdict
+from membergate.domain.disposition import HOLDERS, Checkpoint
+from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.evidence import Absence, Evidence, EvidenceValue
+from membergate.domain.instants import Clock, format_instant
+from membergate.learning.features import FeatureTable
+from membergate.learning.identity import OperatorTable
+from membergate.learning.model import IdentificationModel
+from membergate.operations.history import Applications, History, aware
+from membergate.operations.testimony import Witnesses
+
+STRONGEST_CONTRIBUTIONS = 8
+"""How many contributions a decision records."""
+
+
+@dataclass(frozen=True)
+class AdmissionRequest:
+    """A question at the door.
+
+    Parameters
+    ----------
+    account_id
+        Who asks.
+    application_id
+        Which application; the account's latest where None.
+    as_of
+        The instant of judgement for an account that has not applied yet; the present where None.
+    """
+
+    account_id: str
+    application_id: str | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One application with everything that was known about it.
+
+    Parameters
+    ----------
+    row
+        Its row among the applications.
+    operator_id
+        Its operator as of the application.
+    evidence
+        Everything witnessed.
+    contributions
+        What moved the score, by column, strongest first.
+    """
+
+    row: int
+    operator_id: str
+    evidence: dict[str, Evidence]
+    contributions: tuple[tuple[str, float], ...]
+
+
+class Admissions(Protocol):
+    """What a ledger asks of the operational record."""
+
+    def admitted_accounts(self, account_ids: Iterable[str], before: datetime) -> set[str]:
+        """Tell which accounts were let in by decisions as of an earlier instant."""
+
+
+class Ledger:
+    """Who holds a membership as of an instant: by the market's own record, or because a desk admitted them.
+
+    Parameters
+    ----------
+    history
+        The loaded market with its memberships.
+    record
+        Decisions of earlier runs and other desks; None to look at this run's only.
+    """
+
+    def __init__(self, history: History, record: Admissions | None = None) -> None:
+        self._spans = history.holders()
+        self._record = record
+        self._admitted: dict[str, np.datetime64] = {}
+
+    def holders(self, account_ids: Sequence[str], as_of: np.datetime64) -> int:
+        """Count the accounts that hold a membership as of an instant, or were given one before it."""
+        rest = [account for account in account_ids if not self._holds(account, as_of)]
+        on_record = self._record.admitted_accounts(rest, aware(as_of)) if self._record is not None and rest else ()
+        return len(account_ids) - len(rest) + len(on_record)
+
+    def admit(self, account_id: str, as_of: np.datetime64) -> None:
+        """Remember an admission."""
+        self._admitted[account_id] = min(as_of, self._admitted.get(account_id, as_of))
+
+    def _holds(self, account_id: str, as_of: np.datetime64) -> bool:
+        given = self._admitted.get(account_id)
+        if given is not None and given < as_of:
+            return True
+        return any(start <= as_of < end for start, end in self._spans.get(account_id, ()))
+
+
+class AdmissionDesk:
+    """Decides applications with one model and one policy.
+
+    Parameters
+    ----------
+    history
+        The loaded market.
+    model, model_version
+        The witness.
+    policy
+        The judge.
+    ledger
+        Who was admitted already; made from the market's memberships where None.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        model: IdentificationModel,
+        model_version: str,
+        policy: Policy,
+        *,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.history = history
+        self.model = model
+        self.model_version = model_version
+        self.policy = policy
+        self.ledger = ledger or Ledger(history)
+
+    @property
+    def policy_version(self) -> str:
+        """Name, version and digest of the policy that judges."""
+        return f"{self.policy.name}-{self.policy.version}-{self.policy.digest[:12]}"
+
+    def decide_all(self, applications: Applications) -> list[Decision]:
+        """Decide applications in the order of their submission, each as of its own instant."""
+        return [decision for _, decision in self.decide_with_evidence(applications)]
+
+    def decide_with_evidence(self, applications: Applications) -> Iterator[tuple[Case, Decision]]:
+        """Decide applications one after the other, giving all that was witnessed beside each decision."""
+        for case in self._cases(applications):
+            verdict = decide(self.policy, Checkpoint.ADMISSION, case.evidence, lottery=self._lottery(case.operator_id))
+            decision = self._record(applications, case, verdict)
+            if decision.disposition in HOLDERS:
+                self.ledger.admit(decision.account_id, applications.submitted_at[case.row])
+            yield case, decision
+
+    def decide(self, request: AdmissionRequest, clock: Clock) -> Decision:
+        """Decide one application, or an account as though it applied now.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If the account or the application is unknown, or the application belongs to another account.
+        """
+        if not self.history.has_account(request.account_id):
+            raise UnknownSubjectError(
+                f"no account {request.account_id!r} was loaded", next_step="membergate ingest the market that holds it"
+            )
+        decided_at = clock()
+        asked = self.application_of(request, decided_at)
+        (decision,) = self.decide_all(asked)
+        return replace(decision, decided_at=decided_at)
+
+    def application_of(self, request: AdmissionRequest, now: datetime) -> Applications:
+        """Find the application that a request means, or make one of the present instant."""
+        if request.application_id is not None:
+            found = self.history.application(request.application_id)
+            if found.account_ids[0] != request.account_id:
+                raise UnknownSubjectError(
+                    f"application {request.application_id!r} belongs to another account than {request.account_id!r}"
+                )
+            return found
+        found = self.history.latest_application(request.account_id, request.as_of)
+        if len(found) and request.as_of is None:
+            return found
+        instant = np.array([(request.as_of or now).replace(tzinfo=None)], dtype="datetime64[us]")
+        return Applications(np.array([""]), np.array([request.account_id]), instant, np.array([""]))
+
+    def _cases(self, applications: Applications) -> Iterator[Case]:
+        spine = applications.spine
+        operators = self.history.operators(spine)
+        table = self.history.features(spine, operators, self.model.norms, self.model.features)
+        testimony = self.model.witness(table)
+        witnesses = Witnesses(table, testimony, self.model, self.model_version)
+        for row in range(len(applications)):
+            about_operator = self._about_operator(table, operators, row)
+            yield Case(
+                row,
+                str(operators.operator_ids[row]),
+                witnesses.about(row, about_operator),
+                _strongest(testimony.contributions[row], testimony.columns),
+            )
+
+    def _about_operator(
+        self, table: FeatureTable, operators: OperatorTable, row: int
+    ) -> dict[str, EvidenceValue | Absence]:
+        as_of = table.spine.as_of[row]
+        account = str(table.spine.account_ids[row])
+        others = [member for member in operators.accounts_of(row) if member != account]
+        holders = self.ledger.holders(others, as_of)
+        recent = table.values[row, table.features.index("L2")] if "L2" in table.features else np.nan
+        return {
+            "operator_accounts": float(len(others) + 1),
+            "operator_holders": float(holders),
+            "operator_recent_applications": float(recent) if np.isfinite(recent) else Absence.NOT_OBSERVED,
+        }
+
+    def _lottery(self, operator_id: str) -> float:
+        """Draw in [0, 1): the same operator under the same policy draws the same, so rings cannot shop for luck."""
+        digest = sha256(f"lottery|{operator_id}|{self.policy.digest}".encode()).digest()
+        return int.from_bytes(digest[:6]) / 2**48
+
+    def _record(self, applications: Applications, case: Case, verdict: Verdict) -> Decision:
+        as_of = aware(applications.submitted_at[case.row])
+        evidence = case.evidence
+        read = tuple(evidence[name] for name in sorted(verdict.read) if name in evidence)
+        decision = Decision(
+            decision_id="",
+            checkpoint=Checkpoint.ADMISSION,
+            application_id=str(applications.application_ids[case.row]) or None,
+            order_id=None,
+            account_id=str(applications.account_ids[case.row]),
+            operator_id=case.operator_id,
+            decided_at=as_of,
+            as_of=as_of,
+            disposition=verdict.disposition,
+            merchant_probability=_value(evidence["merchant_probability"]),
+            risk_score=_value(evidence["risk_score"]),
+            reason_codes=verdict.reason_codes,
+            evidence=read,
+            counterfactual=counterfactual(
+                self.policy, Checkpoint.ADMISSION, evidence, verdict, lottery=self._lottery(case.operator_id)
+            ),
+            caps=verdict.caps,
+            policy_version=self.policy_version,
+            model_version=self.model_version,
+            promotion_id=str(applications.promotion_ids[case.row]) or None,
+            degraded=verdict.degraded,
+            explore=verdict.explore,
+            propensity=verdict.propensity,
+            contributions=case.contributions,
+        )
+        return replace(decision, decision_id=_decision_id(decision))
+
+
+def _decision_id(decision: Decision) -> str:
+    """Name a decision by what was asked, by whom it was judged, and on what evidence.
+
+    The same question on the same evidence has the same name; late data that changes the evidence makes a new decision
+    and never a second meaning of an old one.
+    """
+    asked = (
+        decision.checkpoint,
+        decision.application_id or "",
+        decision.account_id,
+        decision.operator_id,
+        format_instant(decision.as_of),
+        decision.policy_version,
+        decision.model_version,
+        *(f"{witnessed.name}={witnessed.value!r}" for witnessed in decision.evidence),
+        *(f"{name}={value!r}" for name, value in decision.contributions),
+    )
+    return "d-" + sha256("|".join(asked).encode()).hexdigest()[:24]
+
+
+def _strongest(contributions: NDArray[np.float64], columns: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    order = np.lexsort((np.arange(contributions.size), -np.abs(contributions)))[:STRONGEST_CONTRIBUTIONS]
+    # Rounded: the last bits of a sum over trees mean nothing and would make two equal decisions look different.
+    return tuple((columns[index], round(float(contributions[index]), 6)) for index in order if contributions[index] != 0)
+
+
+def _value(evidence: Evidence) -> float | None:
+    return float(evidence.value) if isinstance(evidence.value, int | float) else None

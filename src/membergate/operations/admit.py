@@ -1,0 +1,103 @@
+"""admit: decide every application of a window, each as of its own submission."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from membergate.domain.decision import Decision
+from membergate.learning.model import load_model
+from membergate.operations.admission import AdmissionDesk, Ledger
+from membergate.operations.history import History
+from membergate.operations.policies import live_policy, read_policy
+from membergate.operations.workspace import Workspace
+from membergate.store import OperationalRecord, open_store, write_decisions
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What a batch decided.
+
+    Parameters
+    ----------
+    decisions
+        One an application, in the order of submission.
+    out
+        The file they were written to; None where none was asked for.
+    """
+
+    decisions: tuple[Decision, ...]
+    out: Path | None
+
+    @property
+    def mix(self) -> dict[str, int]:
+        """Decisions by disposition."""
+        return dict(Counter(decision.disposition.value for decision in self.decisions).most_common())
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Decisions other than full admission that name each reason code."""
+        return dict(
+            Counter(
+                code for decision in self.decisions if decision.disposition != "admit" for code in decision.reason_codes
+            ).most_common()
+        )
+
+
+def live_desk(
+    workspace: Workspace,
+    history: History,
+    model_version: str | None = None,
+    record: OperationalRecord | None = None,
+) -> AdmissionDesk:
+    """Set up the desk with what is live, or with a named model under the live policy (the default before the first)."""
+    live = workspace.live()
+    version = model_version or workspace.required_live().model_version
+    policy = live_policy(workspace) if live is not None else read_policy(None)
+    model = load_model(workspace.models / version)
+    return AdmissionDesk(history, model, version, policy, ledger=Ledger(history, record))
+
+
+def admit(
+    workspace: Workspace,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    out: Path | None = None,
+    model_version: str | None = None,
+    history: History | None = None,
+) -> Admitted:
+    """Decide the applications submitted in [since, until) and keep the decisions.
+
+    Parameters
+    ----------
+    workspace
+        Holds the market and what is live.
+    since, until
+        The window; open where None.
+    out
+        A Parquet file to write; two runs over the same data give identical files.
+    model_version
+        Decide with this model instead of the live one; the operational record is then left alone.
+    history
+        The market, if it is open already.
+
+    Raises
+    ------
+    WorkspaceError
+        If nothing is live, or nothing was ingested.
+    """
+    history = history or History(workspace.warehouse())
+    applications = history.applications(since, until)
+    if model_version is None:
+        workspace.required_live()
+        with open_store(workspace.record) as record:
+            decisions = tuple(live_desk(workspace, history, record=record).decide_all(applications))
+            record.record(decisions)
+    else:
+        decisions = tuple(live_desk(workspace, history, model_version).decide_all(applications))
+    if out is not None:
+        write_decisions(decisions, out)
+    return Admitted(decisions, out)

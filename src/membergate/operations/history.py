@@ -1,0 +1,209 @@
+"""What happened, ready to be asked 'as of': applications, labels, memberships, operators and features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.labels import Label, LabelGrade
+from membergate.learning.features import FeatureTable, Norms, Spine, compute
+from membergate.learning.identity import LinkIndex, OperatorTable
+from membergate.market.warehouse import Warehouse
+
+_MICROSECONDS = "datetime64[us]"
+
+
+@dataclass(frozen=True)
+class Applications:
+    """Applications for membership, ordered by submission, then id.
+
+    Parameters
+    ----------
+    application_ids, account_ids
+        Shape (n,).
+    submitted_at
+        Shape (n,), datetime64[us], UTC.
+    promotion_ids
+        Shape (n,), empty where the application names none.
+    """
+
+    application_ids: NDArray[np.str_]
+    account_ids: NDArray[np.str_]
+    submitted_at: NDArray[np.datetime64]
+    promotion_ids: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return int(self.application_ids.size)
+
+    def take(self, rows: NDArray[np.bool_]) -> Applications:
+        """Select rows."""
+        return Applications(
+            self.application_ids[rows], self.account_ids[rows], self.submitted_at[rows], self.promotion_ids[rows]
+        )
+
+    @property
+    def spine(self) -> Spine:
+        """Who is asked about: each application's account, as of its own submission."""
+        return Spine(self.application_ids, self.account_ids, self.submitted_at)
+
+
+class History:
+    """A loaded market with its links, held open for questions.
+
+    Parameters
+    ----------
+    warehouse
+        The loaded market.
+    memory_limit
+        What DuckDB may use, such as `2GB`; its default where None.
+    """
+
+    def __init__(self, warehouse: Warehouse, *, memory_limit: str | None = None) -> None:
+        self.warehouse = warehouse
+        self.connection: duckdb.DuckDBPyConnection = warehouse.connect(memory_limit=memory_limit)
+        self.links = LinkIndex.build(self.connection)
+
+    @property
+    def last_instant(self) -> datetime:
+        """The latest instant at which anything became known."""
+        return self.warehouse.last_instant()
+
+    def applications(self, since: datetime | None = None, until: datetime | None = None) -> Applications:
+        """Find the applications submitted in [since, until); an application counts from its first version on."""
+        promotion = "promotion_id" if "promotion_id" in self.warehouse.columns()["applications"] else "NULL"
+        rows = self._rows(
+            f"""
+            SELECT application_id, account_id, submitted_at, coalesce({promotion}, '')
+            FROM applications
+            WHERE submitted_at >= coalesce($since, TIMESTAMP '-infinity')
+              AND submitted_at < coalesce($until, TIMESTAMP 'infinity')
+            QUALIFY row_number() OVER (PARTITION BY application_id ORDER BY visible_at) = 1
+            ORDER BY submitted_at, application_id
+            """,
+            since=_naive(since),
+            until=_naive(until),
+        )
+        return _applications(rows)
+
+    def latest_application(self, account_id: str, as_of: datetime | None = None) -> Applications:
+        """Find an account's latest application submitted at or before an instant; none where it never applied."""
+        mine = self._applications_of("account_id", account_id)
+        if as_of is not None:
+            mine = mine.take(mine.submitted_at <= np.datetime64(_naive(as_of), "us"))
+        return mine.take(np.arange(len(mine)) == len(mine) - 1)
+
+    def application(self, application_id: str) -> Applications:
+        """Find one application.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If nobody submitted it.
+        """
+        found = self._applications_of("application_id", application_id)
+        if not len(found):
+            raise UnknownSubjectError(f"no application {application_id!r} was loaded", next_step="membergate ingest")
+        return found.take(np.arange(len(found)) == 0)
+
+    def has_account(self, account_id: str) -> bool:
+        """Tell whether the account was ever loaded."""
+        return bool(self._rows("SELECT 1 FROM accounts WHERE account_id = $account_id LIMIT 1", account_id=account_id))
+
+    def accounts(self, as_of: datetime) -> Spine:
+        """Give every account that was registered by an instant, as of that instant."""
+        rows = self._rows(
+            "SELECT DISTINCT account_id FROM accounts WHERE visible_at <= $as_of ORDER BY account_id", as_of=_naive(as_of)
+        )
+        names = np.array([row[0] for row in rows], dtype=np.str_)
+        return Spine(names, names, np.full(names.size, np.datetime64(_naive(as_of), "us")))
+
+    def labels(self, as_of: datetime) -> list[Label]:
+        """Give every label that was known by an instant."""
+        columns = self.warehouse.columns().get("labels")
+        if columns is None:
+            return []
+        propensity = "propensity" if "propensity" in columns else "NULL"
+        rows = self._rows(
+            f"""
+            SELECT subject_type, subject_id, label, grade, source, decided_at, {propensity}
+            FROM labels
+            WHERE visible_at <= $as_of AND (superseded_at IS NULL OR superseded_at > $as_of)
+            """,
+            as_of=_naive(as_of),
+        )
+        return [
+            Label(kind, subject, label == "merchant", LabelGrade(grade), source, decided.replace(tzinfo=UTC), chance)
+            for kind, subject, label, grade, source, decided, chance in rows
+        ]
+
+    def holders(self) -> dict[str, list[tuple[np.datetime64, np.datetime64]]]:
+        """Give each account's spans of known membership, [start, end); one without an end lasts for ever.
+
+        The end is a date, not a state: a membership held at t is held at t whatever its row says later. A version of
+        a row speaks until the next version became known.
+        """
+        columns = self.warehouse.columns().get("memberships")
+        if columns is None:
+            return {}
+        ended = "ended_at" if "ended_at" in columns else "NULL"
+        rows = self._rows(
+            f"SELECT account_id, visible_at, least({ended}, superseded_at) FROM memberships ORDER BY ALL"
+        )
+        spans: dict[str, list[tuple[np.datetime64, np.datetime64]]] = {}
+        for account, start, end in rows:
+            last = np.datetime64("9999-12-31", "us") if end is None else np.datetime64(end, "us")
+            spans.setdefault(account, []).append((np.datetime64(start, "us"), last))
+        return spans
+
+    def operators(self, spine: Spine) -> OperatorTable:
+        """Resolve each row's account to its operator, as of the row's own instant."""
+        return self.links.resolve(spine.account_ids, spine.as_of)
+
+    def features(self, spine: Spine, operators: OperatorTable, norms: Norms, only: Sequence[str]) -> FeatureTable:
+        """Compute the named features for every row, as of its own instant."""
+        return compute(self.connection, spine, norms, operators, tuple(only))
+
+    def _applications_of(self, column: str, value: str) -> Applications:
+        everything = self.warehouse.columns()["applications"]
+        promotion = "promotion_id" if "promotion_id" in everything else "NULL"
+        return _applications(
+            self._rows(
+                f"SELECT application_id, account_id, submitted_at, coalesce({promotion}, '') FROM applications "
+                f"WHERE {column} = $value "
+                "QUALIFY row_number() OVER (PARTITION BY application_id ORDER BY visible_at) = 1 "
+                "ORDER BY submitted_at, application_id",
+                value=value,
+            )
+        )
+
+    def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self.connection.execute(sql, parameters).fetchall()
+        return rows
+
+
+def _naive(instant: datetime | None) -> datetime | None:
+    """The warehouse keeps UTC without saying so in the type."""
+    return None if instant is None else instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(instant: np.datetime64) -> datetime:
+    """Turn the warehouse's UTC instant into an aware one."""
+    value: datetime = instant.astype(_MICROSECONDS).astype(datetime)
+    return value.replace(tzinfo=UTC)
+
+
+def _applications(rows: list[tuple[Any, ...]]) -> Applications:
+    ids, accounts, instants, promotions = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Applications(
+        np.array(ids, dtype=np.str_),
+        np.array(accounts, dtype=np.str_),
+        np.array(instants, dtype=_MICROSECONDS),
+        np.array(promotions, dtype=np.str_),
+    )

@@ -1,0 +1,135 @@
+"""learn: a new candidate model version from what was known at an instant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate.learning.features import Spine, availability, fit_norms
+from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
+from membergate.learning.model.identification import FEWEST_ROWS, Lineage
+from membergate.operations.history import History, aware
+from membergate.operations.workspace import Workspace
+
+VERIFICATION_SHARE = 0.3
+"""Share of the known applications, the latest, that learning leaves to verification."""
+HOLDOUT_SHARE = 0.4
+"""Share of operators that learning never sees, so that verification meets whole rings it has not met before."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a learning run made.
+
+    Parameters
+    ----------
+    model_version
+        The new candidate.
+    as_of, trained_until
+        What was known, and from when on applications were left to verification.
+    rows
+        Applications (or accounts) learned from.
+    labels
+        Labelled rows by grade.
+    features
+        Ids of the features in use.
+    is_calibrated
+        Whether its probabilities may be called that.
+    notes
+        What a reader should know.
+    """
+
+    model_version: str
+    as_of: datetime
+    trained_until: datetime
+    rows: int
+    labels: dict[str, int]
+    features: tuple[str, ...]
+    is_calibrated: bool
+    notes: tuple[str, ...]
+
+
+def learn(
+    workspace: Workspace,
+    *,
+    as_of: datetime | None = None,
+    trained_until: datetime | None = None,
+    settings: LearningSettings | None = None,
+    history: History | None = None,
+) -> Learned:
+    """Learn a candidate and remember it in the workspace.
+
+    Parameters
+    ----------
+    workspace
+        Holds the ingested market.
+    as_of
+        Nothing later is looked at; the end of the data where None.
+    trained_until
+        Applications from here on are left to verification; the latest 30 % of those known where None.
+    settings
+        Seed and switches.
+    history
+        The market, if it is open already.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is too little to learn from.
+    """
+    history = history or History(workspace.warehouse())
+    settings = settings or LearningSettings()
+    known_at = as_of or history.last_instant
+    spine, cut = _who_to_learn_from(history, known_at, trained_until)
+    usable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
+    norms = fit_norms(history.connection, cut, tuple(usable))
+    operators = history.operators(spine)
+    table = history.features(spine, operators, norms, usable)
+    by_now = history.links.operators_as_of(known_at)
+    groups = np.array([by_now.get(account, account) for account in spine.account_ids], dtype=np.str_)
+    labels = LabelSet(history.labels(known_at)).lay(spine.account_ids.tolist(), groups.tolist())
+    lineage = Lineage(known_at, cut, history.warehouse.fingerprint, np.unique(spine.account_ids), HOLDOUT_SHARE)
+    model = IdentificationModel.learn(table, labels, groups, norms, lineage, settings)
+    version = save_model(model, workspace.models)
+    workspace.note_candidate(version)
+    return Learned(
+        version,
+        known_at,
+        cut,
+        len(spine),
+        dict(sorted(Counter(grade for grade in labels.grade.tolist() if grade).items())),
+        tuple(usable),
+        model.is_calibrated,
+        model.notes,
+    )
+
+
+def held_out(operator_ids: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
+    """Tell which operators are left to verification, by a digest of their id: the same in every learning run.
+
+    Parameters
+    ----------
+    operator_ids
+        Shape (n,).
+    share
+        In [0, 1].
+    """
+    draws = [int.from_bytes(sha256(b"holdout" + name.encode()).digest()[:6]) / 2**48 for name in operator_ids]
+    return np.array(draws, dtype=np.float64) < share
+
+
+def _who_to_learn_from(history: History, known_at: datetime, trained_until: datetime | None) -> tuple[Spine, datetime]:
+    """Past applications of operators that are not held out; before there are any, every account as of the instant."""
+    past = history.applications(until=known_at)
+    if len(past) < FEWEST_ROWS:
+        return history.accounts(trained_until or known_at), trained_until or known_at
+    cut = trained_until or aware(np.sort(past.submitted_at)[int(len(past) * (1 - VERIFICATION_SHARE))])
+    by_now = history.links.operators_as_of(known_at)
+    operators = np.array([by_now.get(account, account) for account in past.account_ids], dtype=np.str_)
+    early = past.submitted_at < np.datetime64(cut.replace(tzinfo=None), "us")
+    return past.take(early & ~held_out(operators, HOLDOUT_SHARE)).spine, cut

@@ -1,0 +1,77 @@
+"""publish: make a verified model and policy live, or refuse and say why. A refusal changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from membergate.deciding.policy import Policy
+from membergate.domain.errors import RefusedError
+from membergate.domain.instants import Clock, format_instant
+from membergate.learning.model.storage import read_manifest
+from membergate.operations.policies import policy_file_name, read_policy, store_policy
+from membergate.operations.verify import read_judgement
+from membergate.operations.workspace import Live, Workspace
+
+
+@dataclass(frozen=True)
+class Published:
+    """What went live, and what it replaced (None for nothing)."""
+
+    live: Live
+    replaced: Live | None
+
+
+def publish(
+    workspace: Workspace,
+    *,
+    clock: Clock,
+    model_version: str | None = None,
+    policy: Policy | None = None,
+) -> Published:
+    """Make a candidate live if its verification opened the gate.
+
+    Parameters
+    ----------
+    workspace
+        Holds the candidate and its report.
+    clock
+        Dates the change.
+    model_version
+        The candidate; the model learned last where None.
+    policy
+        The policy it goes live with; the shipped default where None. It must be the one it was verified with.
+
+    Raises
+    ------
+    RefusedError
+        If the candidate was not verified with this policy against what is live now, or the gate stayed shut.
+    ModelError
+        If the candidate is missing or was altered.
+    """
+    version = workspace.chosen_model(model_version)
+    policy = policy or read_policy(None)
+    read_manifest(workspace.models / version)
+    live = workspace.live()
+    judgement = read_judgement(workspace, version)
+    again = f"membergate verify --model {version}"
+    if judgement is None:
+        raise RefusedError(f"model {version} was not verified", next_step=again)
+    if judgement.policy_digest != policy.digest:
+        raise RefusedError(
+            f"model {version} was verified with another policy than {policy_file_name(policy)}",
+            next_step=f"{again} --policy FILE, with the policy that is to go live",
+        )
+    if judgement.incumbent != (live.model_version if live else ""):
+        raise RefusedError(
+            f"model {version} was compared with {judgement.incumbent or 'nothing'}, which is not what is live now",
+            next_step=again,
+        )
+    if not judgement.opens:
+        raise RefusedError(
+            f"the gate refuses model {version}",
+            where="; ".join(judgement.reasons),
+            next_step="read the report; nothing was changed",
+        )
+    new = Live(version, store_policy(workspace, policy), format_instant(clock()))
+    workspace.set_live(new)
+    return Published(new, live)
