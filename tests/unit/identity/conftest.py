@@ -26,12 +26,18 @@ def at() -> Callable[[float], datetime]:
     return day
 
 
+@pytest.fixture(scope="session")
+def database() -> duckdb.DuckDBPyConnection:
+    """One database for all tests, since opening one costs more than a test; each market is a connection of its own."""
+    return duckdb.connect(config={"threads": 1})
+
+
 @pytest.fixture
-def market() -> Market:
+def market(database: duckdb.DuckDBPyConnection) -> Market:
     """Make tables from rows; `seen` and `replaced` are days, from which come `visible_at` and `superseded_at`."""
 
     def make(**tables: list[Row]) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect()
+        connection = database.cursor()
         connection.execute("SET TimeZone = 'UTC'")
         for table, rows in tables.items():
             connection.register(table, _arrow(rows))

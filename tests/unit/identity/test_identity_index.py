@@ -145,20 +145,20 @@ def test_without_links_every_account_is_its_own_operator(market: Market, at: At,
     )
 
 
-def test_a_table_without_row_versions_is_read(at: At) -> None:
+def test_a_table_without_row_versions_is_read(market: Market, at: At) -> None:
     """Where `superseded_at` is missing, rows are never replaced."""
-    connection = duckdb.connect()
+    connection = market()
     connection.execute(
-        "CREATE TABLE accounts AS SELECT unnest(['a', 'b']) AS account_id, 7 AS phone_tok,"
+        "CREATE TEMP TABLE accounts AS SELECT unnest(['a', 'b']) AS account_id, 7 AS phone_tok,"
         " TIMESTAMP '2025-01-01' AS visible_at"
     )
     assert LinkIndex.build(connection).operator_of("a", at(1)).account_ids == ("a", "b")
 
 
-def test_a_table_that_cannot_be_cut_is_refused(at: At) -> None:
+def test_a_table_that_cannot_be_cut_is_refused(market: Market) -> None:
     """Without `visible_at` nothing can be said as of an instant, and the error names the table."""
-    connection = duckdb.connect()
-    connection.execute("CREATE TABLE logins AS SELECT 'a' AS account_id, 'd' AS device_tok")
+    connection = market()
+    connection.execute("CREATE TEMP TABLE logins AS SELECT 'a' AS account_id, 'd' AS device_tok")
     with pytest.raises(BadInputError, match="logins"):
         LinkIndex.build(connection)
 

@@ -138,7 +138,7 @@ def test_a_token_that_everybody_has_costs_no_pairs(market: Market, at: At) -> No
     """A placeholder shared by a hundred thousand accounts links nobody and leaves no pairs behind."""
     connection = market()
     connection.execute(
-        "CREATE TABLE accounts AS SELECT 'a' || i AS account_id, 'unknown' AS phone_tok,"
+        "CREATE TEMP TABLE accounts AS SELECT 'a' || i AS account_id, 'unknown' AS phone_tok,"
         " TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS visible_at FROM range(100000) AS r(i)"
     )
     index = LinkIndex.build(connection)
