@@ -1,0 +1,189 @@
+"""Economics: what each admission disposition is worth, given how probable it is that the applicant resells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from membergate.deciding.policy.condition import Condition
+from membergate.domain.disposition import LADDERS, Checkpoint, Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a disposition keeps of the value of a genuine member and of the loss from a merchant.
+
+    Parameters
+    ----------
+    value_kept_ratio
+        Share of the genuine value that remains, in [0, 1].
+    loss_kept_ratio
+        Share of the merchant loss that remains, in [0, 1].
+    cost_minor
+        What applying the disposition costs, in minor units.
+    """
+
+    value_kept_ratio: float
+    loss_kept_ratio: float
+    cost_minor: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """A step-up check: `genuine_abandon_ratio` (f), `merchant_pass_ratio` (q), both in [0, 1], and its cost."""
+
+    genuine_abandon_ratio: float
+    merchant_pass_ratio: float
+    cost_minor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review by a person: how right it is, what it costs, and the price of a place in a queue that is never empty."""
+
+    sensitivity: float
+    specificity: float
+    cost_minor: float
+    queue_price_minor: float
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessLane:
+    """The offer of a business account instead.
+
+    Parameters
+    ----------
+    genuine_return_ratio
+        Share of misrouted genuine applicants who come back by declaring personal use (a), in [0, 1].
+    merchant_accept_ratio
+        Share of merchants who accept (b), in [0, 1].
+    business_margin_minor
+        Margin of a business account (B), in minor units.
+    cost_minor
+        What the offer costs, in minor units.
+    offered_when
+        Evidence without which the lane is not offered; it must be definitely true.
+    """
+
+    genuine_return_ratio: float
+    merchant_accept_ratio: float
+    business_margin_minor: float
+    cost_minor: float
+    offered_when: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Economics:
+    """What is at stake, in minor units of one currency.
+
+    Parameters
+    ----------
+    genuine_value_minor
+        Yearly contribution of a genuine member (V): fee and margin, less benefits and service.
+    merchant_loss_minor
+        Yearly loss from a merchant, net of the fee (L).
+    wrong_denial_harm_ratio
+        Harm of a wrong denial beyond the lost value, as a share of V (d).
+    admit_capped, trial, step_up, review, business_lane
+        What each disposition keeps and costs.
+    """
+
+    currency: str
+    genuine_value_minor: float
+    merchant_loss_minor: float
+    wrong_denial_harm_ratio: float
+    admit_capped: Keeping
+    trial: Keeping
+    step_up: StepUp
+    review: Review
+    business_lane: BusinessLane | None
+    waived_when: Condition | None
+
+
+def expected_values(
+    economics: Economics,
+    probability: float,
+    *,
+    value_multiplier: float = 1.0,
+    loss_multiplier: float = 1.0,
+    is_lane_offered: bool = False,
+) -> dict[Disposition, float]:
+    """Give the expected value of each admission disposition, in minor units.
+
+    Parameters
+    ----------
+    economics
+        What is at stake.
+    probability
+        Probability that the applicant is a merchant (p), in [0, 1].
+    value_multiplier, loss_multiplier
+        What the applicant's segments and the promotion regime make of V and of L.
+    is_lane_offered
+        Whether there is business evidence, so that the business lane is weighed too.
+
+    Returns
+    -------
+    dict
+        Mildest disposition first.
+    """
+    value = economics.genuine_value_minor * value_multiplier
+    loss = economics.merchant_loss_minor * loss_multiplier
+    harm = economics.wrong_denial_harm_ratio * value
+    genuine = 1.0 - probability
+    step_up, review = economics.step_up, economics.review
+    lane = economics.business_lane if is_lane_offered else None
+
+    def keeping(kept: Keeping) -> float:
+        return genuine * kept.value_kept_ratio * value - probability * kept.loss_kept_ratio * loss - kept.cost_minor
+
+    values = {
+        Disposition.ADMIT: genuine * value - probability * loss,
+        Disposition.ADMIT_CAPPED: keeping(economics.admit_capped),
+        Disposition.TRIAL: keeping(economics.trial),
+        Disposition.STEP_UP: genuine * (1.0 - step_up.genuine_abandon_ratio) * value
+        - probability * step_up.merchant_pass_ratio * loss
+        - step_up.cost_minor,
+        Disposition.REVIEW: genuine * (review.specificity * value - (1.0 - review.specificity) * harm)
+        - probability * (1.0 - review.sensitivity) * loss
+        - review.cost_minor
+        - review.queue_price_minor,
+    }
+    if lane is not None:
+        returning = lane.genuine_return_ratio * (1.0 - step_up.genuine_abandon_ratio) * value
+        gone = (1.0 - lane.genuine_return_ratio) * harm
+        accepted = lane.merchant_accept_ratio * lane.business_margin_minor
+        values[Disposition.BUSINESS_LANE] = genuine * (returning - gone) + probability * accepted - lane.cost_minor
+    values[Disposition.DENY] = -genuine * harm
+    return values
+
+
+def best(values: dict[Disposition, float]) -> Disposition:
+    """Give the disposition of the highest value; of equal ones the mildest."""
+    ladder = LADDERS[Checkpoint.ADMISSION]
+    return max(values, key=lambda disposition: (values[disposition], -ladder.index(disposition)))
+
+
+def turning_points(
+    economics: Economics, *, value_multiplier: float, loss_multiplier: float, is_lane_offered: bool
+) -> tuple[float, ...]:
+    """Give the probabilities, ascending in (0, 1), at which two dispositions are worth the same.
+
+    Every expected value is linear in the probability, so two points give the line.
+    """
+
+    def at(probability: float) -> dict[Disposition, float]:
+        return expected_values(
+            economics,
+            probability,
+            value_multiplier=value_multiplier,
+            loss_multiplier=loss_multiplier,
+            is_lane_offered=is_lane_offered,
+        )
+
+    low, high = at(0.0), at(1.0)
+    points = set()
+    for first in low:
+        for second in low:
+            gap, end = low[first] - low[second], high[first] - high[second]
+            if gap * end < 0:
+                points.add(gap / (gap - end))
+    return tuple(sorted(points))

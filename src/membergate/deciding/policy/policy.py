@@ -1,0 +1,240 @@
+"""A policy: versioned, immutable, typed. What it decides is a function of it and the evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from membergate.deciding.policy.condition import Condition
+from membergate.deciding.policy.economics import Economics
+from membergate.domain.decision import Caps
+from membergate.domain.disposition import Checkpoint, Disposition
+from membergate.domain.evidence import EvidenceKind
+
+
+class Refusal(StrEnum):
+    """Who may refuse or terminate."""
+
+    AUTOMATIC = "automatic"
+    """The policy may; reason, counterfactual and appeal go with it."""
+    BY_A_PERSON = "by_a_person"
+    """Only a person: unless one already stands behind it, a refusal becomes a review, a termination a suspension."""
+
+
+class Direction(StrEnum):
+    """Which way a counterfactual may move an evidence."""
+
+    UP = "up"
+    DOWN = "down"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Condition -> effect. Rules only ever tighten; `unless` spares, and must be definitely true to do so.
+
+    Parameters
+    ----------
+    rule_id
+        Stable id within the policy.
+    purpose
+        What the rule is for, one sentence.
+    checkpoint
+        Where it applies.
+    when
+        Its condition.
+    unless
+        Its guard; unknown does not spare.
+    at_least
+        The mildest disposition that a hit allows; None for a rule that only gives a reason or a tag.
+    reason
+        Stable reason code of a hit; empty where it gives none.
+    tag
+        A label for the record's reader; decides nothing.
+    caps
+        Limits that a hit adds to those of the disposition.
+    is_explorable
+        Whether the exploration lane may admit in spite of a hit.
+    is_backed_by_person
+        Whether a hit rests on a person's decision, so that it may refuse where only persons refuse.
+    snoozes
+        Accounts for which the rule sleeps, each with the instant until which it does.
+    """
+
+    rule_id: str
+    purpose: str
+    checkpoint: Checkpoint
+    when: Condition
+    unless: Condition | None
+    at_least: Disposition | None
+    reason: str
+    tag: str
+    caps: Caps | None
+    is_explorable: bool
+    is_backed_by_person: bool
+    snoozes: tuple[tuple[str, datetime], ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the evidence that the rule reads."""
+        return frozenset(self.when.reads) | frozenset(self.unless.reads if self.unless else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A group or regime in which value or loss differ; several that hold multiply.
+
+    Parameters
+    ----------
+    segment_id
+        Stable id within the policy.
+    when
+        Who or what it is; unknown does not count.
+    value_multiplier, loss_multiplier
+        Factors on the genuine value and on the merchant loss, positive.
+    """
+
+    segment_id: str
+    when: Condition
+    value_multiplier: float
+    loss_multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceMass:
+    """How much history a score needs before it may admit in full or refuse; below it, trial."""
+
+    minimum_orders: float
+    minimum_history_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCap:
+    """Most accounts of one operator that may hold membership, and the mildest disposition for one more."""
+
+    accounts: int
+    at_least: Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """A band of risk scores with the probability of being explored in it; 0 is declared outside the estimand."""
+
+    risk_score_at_most: float
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The lane inside trial by which some who would be reviewed or refused come in, so that outcomes exist.
+
+    Parameters
+    ----------
+    from_dispositions
+        Who is explored.
+    strata
+        Bands by ascending risk score; the last one reaches 1.
+    minimum_propensity
+        Positive propensities are raised to it, so that no weight exceeds its inverse.
+    """
+
+    from_dispositions: frozenset[Disposition]
+    strata: tuple[Stratum, ...]
+    minimum_propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Movable:
+    """An evidence that a counterfactual may move.
+
+    Parameters
+    ----------
+    evidence
+        Its name.
+    scale
+        A change of this size counts as 1 when changes of different evidence are compared.
+    step
+        Values that are named to people are multiples of it.
+    lowest, highest
+        The range that makes sense.
+    direction
+        Which way it may move: nobody is told to have less history.
+    """
+
+    evidence: str
+    scale: float
+    step: float
+    lowest: float
+    highest: float
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A whole policy. Build it with `load_policy`.
+
+    Parameters
+    ----------
+    name, version, description
+        Who it is.
+    effective_from, effective_until
+        When it may decide, aware and in UTC; None is open.
+    text, digest
+        The YAML that it was loaded from, and the text's SHA-256.
+    economics
+        What is at stake; None for a policy of rules alone.
+    operator_holder_cap, exploration, evidence_mass
+        The corresponding parts; None where the policy has none.
+    caps
+        The limits that come with dispositions.
+    movables
+        What counterfactuals may move.
+    kinds
+        Every evidence name that it reads, with its kind.
+    reads_at
+        The names that it reads at each checkpoint, sorted.
+    """
+
+    name: str
+    version: str
+    description: str
+    effective_from: datetime | None
+    effective_until: datetime | None
+    text: str
+    digest: str
+    refusal: Refusal
+    economics: Economics | None
+    segments: tuple[Segment, ...]
+    evidence_mass: EvidenceMass | None
+    operator_holder_cap: OperatorCap | None
+    exploration: Exploration | None
+    caps: Mapping[Disposition, Caps]
+    movables: tuple[Movable, ...]
+    rules: tuple[Rule, ...]
+    kinds: Mapping[str, EvidenceKind]
+    reads_at: Mapping[Checkpoint, tuple[str, ...]]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of all evidence that the policy reads, at any checkpoint, sorted."""
+        return tuple(sorted(self.kinds))
+
+    @property
+    def operator_cap(self) -> int | None:
+        """Most accounts of one operator that may hold membership; None is no cap."""
+        return self.operator_holder_cap.accounts if self.operator_holder_cap else None
+
+    def is_effective(self, as_of: datetime) -> bool:
+        """Whether the policy may decide at an instant; the start counts, the end does not."""
+        has_begun = self.effective_from is None or self.effective_from <= as_of
+        return has_begun and (self.effective_until is None or as_of < self.effective_until)
+
+    def snoozed_for(self, account_id: str, as_of: datetime) -> frozenset[str]:
+        """Give the ids of the rules that sleep for an account at an instant."""
+        return frozenset(
+            rule.rule_id
+            for rule in self.rules
+            if any(account == account_id and as_of < until for account, until in rule.snoozes)
+        )

@@ -1,0 +1,183 @@
+"""What the model's score asks for at admission: expected value, uncertainty, little history, and the operator cap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from membergate.deciding.policy import witnesses
+from membergate.deciding.policy.economics import Economics, best, expected_values
+from membergate.deciding.policy.operators import Facts
+from membergate.deciding.policy.policy import Policy
+from membergate.domain.disposition import FULL_ADMISSIONS, Disposition
+
+
+class Reason(StrEnum):
+    """Reason codes that the machinery gives by itself; a policy's rules have their own."""
+
+    MERCHANT_PROBABILITY = "MERCHANT_PROBABILITY"
+    """The expected value asks for less than full admission, or for caps."""
+    BUSINESS_EVIDENCE = "BUSINESS_EVIDENCE"
+    """A business account is worth more to both sides."""
+    LITTLE_HISTORY = "LITTLE_HISTORY"
+    """Too little is known to admit in full or to refuse."""
+    UNCERTAIN = "UNCERTAIN"
+    """The probability's interval is too wide to admit in full or to refuse."""
+    NO_SCORE = "NO_SCORE"
+    """No model said anything."""
+    OPERATOR_CAP = "OPERATOR_CAP"
+    """As many accounts of this operator as may hold membership already do, or nobody can say how many."""
+    WITNESS_FAILED = "WITNESS_FAILED"
+    """A source that should have answered did not."""
+    EXPLORED = "EXPLORED"
+    """Admitted on trial by the exploration lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that asks for a disposition.
+
+    Parameters
+    ----------
+    asks
+        The mildest disposition that it allows.
+    reason
+        Its code; empty where it gives none.
+    reads
+        The evidence whose change could make it ask for something else.
+    is_explorable
+        Whether the exploration lane may pass over it.
+    is_backed_by_person
+        Whether it rests on a person's decision.
+    is_uncalibrated
+        Whether it rests on a model that is not calibrated.
+    """
+
+    asks: Disposition
+    reason: str
+    reads: frozenset[str]
+    is_explorable: bool = True
+    is_backed_by_person: bool = False
+    is_uncalibrated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the score and the operator cap ask for, and the expected values that were weighed."""
+
+    causes: tuple[Cause, ...]
+    expected_value_minor: dict[Disposition, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """The economics as they apply to one subject."""
+
+    economics: Economics
+    value_multiplier: float
+    loss_multiplier: float
+    is_lane_offered: bool
+
+    def values(self, probability: float) -> dict[Disposition, float]:
+        """Give the expected values at a probability."""
+        return expected_values(
+            self.economics,
+            probability,
+            value_multiplier=self.value_multiplier,
+            loss_multiplier=self.loss_multiplier,
+            is_lane_offered=self.is_lane_offered,
+        )
+
+
+def propose(policy: Policy, facts: Facts, failed: frozenset[str]) -> Proposal:
+    """Weigh the dispositions for one applicant, and apply the operator cap."""
+    caps = _operator_cap(policy, facts, failed)
+    economics = policy.economics
+    if economics is None:
+        return Proposal(caps, {})
+    if economics.waived_when is not None and economics.waived_when.ask(facts) is True:
+        return Proposal(caps, {})
+    cause, values = _weigh(policy, stakes_of(policy, economics, facts), facts)
+    return Proposal((cause, *caps), values)
+
+
+def stakes_of(policy: Policy, economics: Economics, facts: Facts) -> Stakes:
+    """Apply the segments that definitely hold, and see whether the business lane is offered."""
+    value_multiplier = loss_multiplier = 1.0
+    for segment in policy.segments:
+        if segment.when.ask(facts) is True:
+            value_multiplier *= segment.value_multiplier
+            loss_multiplier *= segment.loss_multiplier
+    lane = economics.business_lane
+    is_offered = lane is not None and lane.offered_when.ask(facts) is True
+    return Stakes(economics, value_multiplier, loss_multiplier, is_offered)
+
+
+def score_reads(policy: Policy) -> frozenset[str]:
+    """Give the names of the evidence that the proposal depends on, the operator cap aside."""
+    reads = {*witnesses.SCORES, witnesses.IS_CALIBRATED, witnesses.EVIDENCE_MASS, witnesses.HISTORY_DAYS}
+    reads |= {name for segment in policy.segments for name in segment.when.reads}
+    economics = policy.economics
+    if economics and economics.business_lane:
+        reads |= set(economics.business_lane.offered_when.reads)
+    if economics and economics.waived_when:
+        reads |= set(economics.waived_when.reads)
+    return frozenset(reads)
+
+
+def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Disposition, float]]:
+    reads = score_reads(policy)
+    probability, is_calibrated = _probability(facts)
+    if probability is None:
+        return Cause(Disposition.TRIAL, Reason.NO_SCORE, reads), {}
+    values = stakes.values(probability)
+    if _has_little_history(policy, facts):
+        return Cause(Disposition.TRIAL, Reason.LITTLE_HISTORY, reads), values
+    asks = best(values)
+    reason: str = Reason.MERCHANT_PROBABILITY
+    if asks is Disposition.ADMIT:
+        reason = ""
+    if asks is Disposition.BUSINESS_LANE:
+        reason = Reason.BUSINESS_EVIDENCE
+    low = min(_number(facts, witnesses.PROBABILITY_LOW, probability), probability)
+    high = max(_number(facts, witnesses.PROBABILITY_HIGH, probability), probability)
+    is_hasty_refusal = asks is Disposition.DENY and best(stakes.values(low)) is not Disposition.DENY
+    is_hasty_admission = asks in FULL_ADMISSIONS and best(stakes.values(high)) is Disposition.DENY
+    if is_hasty_refusal or is_hasty_admission:
+        asks, reason = Disposition.TRIAL, Reason.UNCERTAIN
+    return Cause(asks, reason, reads, is_uncalibrated=not is_calibrated), values
+
+
+def _probability(facts: Facts) -> tuple[float | None, bool]:
+    """Give the probability to weigh by, and whether it is calibrated."""
+    calibrated = facts.get(witnesses.MERCHANT_PROBABILITY)
+    if isinstance(calibrated, float):
+        return calibrated, facts.get(witnesses.IS_CALIBRATED) is True
+    uncalibrated = facts.get(witnesses.UNCALIBRATED_PROBABILITY)
+    return (uncalibrated, False) if isinstance(uncalibrated, float) else (None, False)
+
+
+def _has_little_history(policy: Policy, facts: Facts) -> bool:
+    needed = policy.evidence_mass
+    if needed is None:
+        return False
+    orders = _number(facts, witnesses.EVIDENCE_MASS, 0.0)
+    days = _number(facts, witnesses.HISTORY_DAYS, 0.0)
+    return orders < needed.minimum_orders or days < needed.minimum_history_days
+
+
+def _operator_cap(policy: Policy, facts: Facts, failed: frozenset[str]) -> tuple[Cause, ...]:
+    """Fail closed: with the witness at fault, the cap counts as reached."""
+    cap = policy.operator_holder_cap
+    if cap is None:
+        return ()
+    holders = _number(facts, witnesses.OPERATOR_HOLDERS, 0.0)
+    if holders < cap.accounts and witnesses.OPERATOR_HOLDERS not in failed:
+        return ()
+    reads = frozenset({witnesses.OPERATOR_HOLDERS})
+    return (Cause(cap.at_least, Reason.OPERATOR_CAP, reads, is_explorable=False),)
+
+
+def _number(facts: Facts, name: str, otherwise: float) -> float:
+    value = facts.get(name)
+    return value if isinstance(value, float) else otherwise
