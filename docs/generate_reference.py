@@ -60,13 +60,15 @@ def features() -> Iterator[str]:
 
 def market_schema() -> Iterator[str]:
     """Write one table a canonical table."""
-    yield "# Canonical market schema\n\nA market folder holds one `NAME.parquet`, `NAME.csv`, `NAME.jsonl` or folder `NAME/` of"
-    yield "Parquet parts a table. Times are UTC; money is an integer in minor units; a name that ends in `_tok` holds a token.\n"
+    yield "# Canonical market schema\n\nA market folder holds one `NAME.parquet`, `NAME.csv`, `NAME.jsonl` or folder"
+    yield "`NAME/` of Parquet parts a table. Times are UTC; money is an integer in minor units; a name that ends in"
+    yield "`_tok` holds a token.\n"
     for table in TABLES.values():
         yield f"## {table.name}{' (required)' if table.is_required else ''}\n"
         yield "| column | type | required | allowed |\n|---|---|---|---|"
         for column in table.columns:
-            yield f"| `{column.name}` | {column.type} | {'yes' if column.is_required else ''} | {', '.join(column.values)} |"
+            required, choices = "yes" if column.is_required else "", ", ".join(column.choices)
+            yield f"| `{column.name}` | {column.kind} | {required} | {choices} |"
         yield ""
 
 

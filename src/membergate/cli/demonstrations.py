@@ -10,7 +10,13 @@ import typer
 from membergate.cli.markets import progress
 from membergate.cli.rendering import print_json, print_table, say, share, with_interval
 from membergate.cli.settings import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, present
-from membergate.operations.demonstrate import HouseholdsShown, MarketShown, demonstrate_households, demonstrate_market
+from membergate.operations.demonstrate import (
+    GroupMix,
+    HouseholdsShown,
+    MarketShown,
+    demonstrate_households,
+    demonstrate_market,
+)
 from membergate.operations.workspace import Workspace
 
 
@@ -28,7 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     *,
-    data: Annotated[Data, typer.Option(help="A simulated market, or 2,469 real households (extra `examples`).")] = Data.SIMULATED,
+    data: Annotated[
+        Data, typer.Option(help="A simulated market, or 2,469 real households (extra `examples`).")
+    ] = Data.SIMULATED,
     seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 11,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
@@ -55,12 +63,15 @@ def demo(
 
 def _print_market(shown: MarketShown) -> None:
     print_table(
-        f"Genuine admission at the same leakage ({shown.applications} later applications of operators never met before, "
-        f"{shown.labelled} of them reviewed by chance; 95 % intervals)",
+        "Genuine admission at the same leakage, 95 % intervals",
         ("rule", ">leakage", ">genuine admission rate"),
         ((row.rule, with_interval(row.leakage), with_interval(row.genuine_admission)) for row in shown.rows),
     )
-    say(f"difference at the strict rule's leakage: {with_interval(shown.difference)} of genuine applicants")
+    say(
+        f"measured on {shown.reviewed} applications reviewed by chance, all later than anything learned from and of "
+        "operators never met before"
+    )
+    say(f"(b) less (a): {with_interval(shown.difference)} of genuine applicants, at the strict rule's leakage")
     say(shown.certificate_line)
     for note in shown.notes:
         say(f"note: {note}")
@@ -71,17 +82,24 @@ def _print_market(shown: MarketShown) -> None:
 
 
 def _print_households(shown: HouseholdsShown) -> None:
+    total = shown.households
     say(
-        f"{shown.households} real households, all of them genuine: every refusal, review or limit below is a false alarm. "
+        f"{total} real households, all of them genuine: every refusal, review or limit below is a false alarm. "
         "Nobody resells here, so this shows friction only; it cannot show leakage."
     )
     say(shown.calibration)
     columns = ("group", ">households", *(f">{name}" for name in shown.dispositions))
-    for title, groups in (("All", shown.everyone), ("By household size", shown.by_size), ("By income", shown.by_income)):
-        print_table(
-            title,
-            columns,
-            ((g.name, g.households, *(f"{g.mix.get(d, 0)} ({share(g.mix.get(d, 0) / g.households)})" for d in shown.dispositions)) for g in groups),
-        )
-    print_table("Reasons that hit them most", ("reason", ">households", ">share"), ((r, n, share(n / shown.households)) for r, n in shown.reasons))
+    for title, groups in (
+        ("All", shown.everyone),
+        ("By household size", shown.by_size),
+        ("By income", shown.by_income),
+    ):
+        print_table(title, columns, (_mix_row(group, shown.dispositions) for group in groups))
+    reasons = ((reason, count, share(count / total)) for reason, count in shown.reasons)
+    print_table("Reasons that hit them most", ("reason", ">households", ">share"), reasons)
     say(f"decided: {shown.decisions}")
+
+
+def _mix_row(group: GroupMix, dispositions: tuple[str, ...]) -> tuple[object, ...]:
+    counts = (group.mix.get(disposition, 0) for disposition in dispositions)
+    return (group.name, group.households, *(f"{count} ({share(count / group.households)})" for count in counts))

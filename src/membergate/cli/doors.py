@@ -54,7 +54,9 @@ def admit(
         return
     mix = admitted.mix.items()
     print_table(
-        f"{total} applications decided", ("disposition", ">decisions", ">share"), ((d, n, share(n / total)) for d, n in mix)
+        f"{total} applications decided",
+        ("disposition", ">decisions", ">share"),
+        ((d, n, share(n / total)) for d, n in mix),
     )
     if admitted.reasons:
         print_table("Reasons, where not fully admitted", ("reason", ">decisions"), admitted.reasons.items())
@@ -87,7 +89,11 @@ def _print_explanation(told: Explanation) -> None:
         say(f"would be {other.disposition.value} if {other.evidence} were {other.needed:g} instead of {other.actual:g}")
     if decision.caps is not None:
         say(f"caps: {decision.caps}")
-    print_table("What moved the score (log-odds)", ("column", ">contribution"), ((n, f"{v:+.3f}") for n, v in decision.contributions))
+    print_table(
+        "What moved the score (log-odds)",
+        ("column", ">contribution"),
+        ((n, f"{v:+.3f}") for n, v in decision.contributions),
+    )
     print_table("Evidence", ("name", ">value", "origin"), ((e.name, _value(e), e.origin) for e in told.evidence))
     if not told.accounts:
         say("operator: no other account is linked to this one")

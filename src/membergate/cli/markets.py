@@ -16,7 +16,9 @@ from membergate.operations.ingest import ingest as ingest_market
 from membergate.operations.simulate import simulate as simulate_market
 from membergate.operations.workspace import Workspace
 
-features = typer.Typer(no_args_is_help=True, help="The feature catalogue, what is computable here, a table as of an instant.")
+features = typer.Typer(
+    no_args_is_help=True, help="The feature catalogue, what is computable here, a table as of an instant."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,9 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def progress() -> Progress:
     """Show what long work is doing, on standard error, and only where a person watches."""
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR, transient=True
-    )
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR, transient=True)
 
 
 def simulate(
@@ -53,9 +53,13 @@ def simulate(
 
 
 def ingest(
-    market: Annotated[Path, typer.Argument(help="A market folder: NAME.parquet, NAME.csv, NAME.jsonl or NAME/ per table.")],
+    market: Annotated[
+        Path, typer.Argument(help="A market folder: NAME.parquet, NAME.csv, NAME.jsonl or NAME/ per table.")
+    ],
     *,
-    mapping: Annotated[Path | None, typer.Option(help="A mapping file, where the columns have other names or units.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A mapping file, where the columns have other names or units.")
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +105,9 @@ def list_features(*, workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Js
 
 
 @features.command("show")
-def show_feature(feature_id: Annotated[str, typer.Argument(help="Such as A2.")], *, as_json: JsonOption = False) -> None:
+def show_feature(
+    feature_id: Annotated[str, typer.Argument(help="Such as A2.")], *, as_json: JsonOption = False
+) -> None:
     """Show a feature's definition, what it needs, its sense of risk and whom it may harm."""
     shown = describe_feature(feature_id)
     if as_json:

@@ -41,7 +41,8 @@ def learn(
 ) -> None:
     """Learn a new candidate model version from what was known at an instant (the end of the data by default).
 
-    Applications from --trained-until on (the latest 30 % by default) and 40 % of the operators are left to verification.
+    Applications from --trained-until on (the latest 30 % by default) and 40 % of the operators are left to
+    verification.
     """
     with progress() as bar:
         bar.add_task("learning")
@@ -54,8 +55,10 @@ def learn(
     if as_json:
         print_json(learned)
         return
-    say(f"candidate {learned.model_version}: learned from {learned.rows} applications before "
-        f"{format_instant(learned.trained_until)}, with what was known at {format_instant(learned.as_of)}")
+    say(
+        f"candidate {learned.model_version}: learned from {learned.rows} applications before "
+        f"{format_instant(learned.trained_until)}, with what was known at {format_instant(learned.as_of)}"
+    )
     say(f"features: {' '.join(learned.features)}")
     say(f"labels by grade: {learned.labels or 'none'}")
     for note in learned.notes:
@@ -111,5 +114,3 @@ def publish(
     say(f"live: {published.live.model_version} with {published.live.policy_file}")
     if published.replaced is not None:
         say(f"replaced: {published.replaced.model_version} with {published.replaced.policy_file}")
-
-

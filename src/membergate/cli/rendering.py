@@ -16,6 +16,7 @@ from membergate.domain.errors import MembergateError
 from membergate.domain.measurement import Measurement
 
 OUT = Console(highlight=False)
+NOTHING = "\N{EN DASH}"
 ERR = Console(stderr=True, highlight=False)
 
 
@@ -28,7 +29,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """Print a table; a column whose name begins with `>` is right-aligned."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(table)
@@ -42,13 +45,13 @@ def say(text: str) -> None:
 
 def share(value: float | None) -> str:
     """Write a share as a percentage with one decimal; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return NOTHING if value is None else f"{100 * value:.1f} %"
 
 
 def with_interval(measurement: Measurement) -> str:
     """Write a share with its interval, as 93.1 % [90.2, 95.4]."""
     if measurement.value is None:
-        return "–"
+        return NOTHING
     if measurement.low is None or measurement.high is None:
         return share(measurement.value)
     return f"{share(measurement.value)} [{100 * measurement.low:.1f}, {100 * measurement.high:.1f}]"

@@ -208,7 +208,7 @@ class AdmissionDesk:
     ) -> dict[str, EvidenceValue | Absence]:
         as_of = table.spine.as_of[row]
         account = str(table.spine.account_ids[row])
-        others = [member for member in operators.accounts_of(row) if member != account]
+        others = [member for member in operators.members(row) if member != account]
         holders = self.ledger.holders(others, as_of)
         recent = table.values[row, table.features.index("L2")] if "L2" in table.features else np.nan
         return {
@@ -278,7 +278,9 @@ def _decision_id(decision: Decision) -> str:
 def _strongest(contributions: NDArray[np.float64], columns: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     order = np.lexsort((np.arange(contributions.size), -np.abs(contributions)))[:STRONGEST_CONTRIBUTIONS]
     # Rounded: the last bits of a sum over trees mean nothing and would make two equal decisions look different.
-    return tuple((columns[index], round(float(contributions[index]), 6)) for index in order if contributions[index] != 0)
+    return tuple(
+        (columns[index], round(float(contributions[index]), 6)) for index in order if contributions[index] != 0
+    )
 
 
 def _value(evidence: Evidence) -> float | None:

@@ -46,8 +46,7 @@ class MarketShown:
 
     rows: tuple[RuleRow, ...]
     difference: Measurement
-    applications: int
-    labelled: int
+    reviewed: int
     certificate_line: str
     notes: tuple[str, ...]
     report: Path
@@ -165,8 +164,7 @@ def _shown(verified: Verified, decisions: Path, workspace: Workspace) -> MarketS
             RuleRow("    membergate's policy, with capped trials", holders.leakage, holders.genuine_admission),
         ),
         difference=equal.difference,
-        applications=report.metrics.evidence.rows,
-        labelled=report.metrics.evidence.sampled,
+        reviewed=report.metrics.evidence.sampled,
         certificate_line=report.certificate_line,
         notes=verified.gate.reasons,
         report=verified.html,

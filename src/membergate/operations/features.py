@@ -12,8 +12,15 @@ import pyarrow.parquet as pq
 
 from membergate.domain.errors import UnknownSubjectError
 from membergate.domain.evidence import Absence
-from membergate.learning.features import CATALOGUE, Feature, FeatureTable, availability, evidence_name, fit_norms
-from membergate.market.schema import SCHEMA
+from membergate.learning.features import (
+    CATALOGUE,
+    Feature,
+    FeatureTable,
+    availability,
+    evidence_name,
+    fit_norms,
+    needs,
+)
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 
@@ -57,6 +64,25 @@ def describe_feature(feature_id: str) -> dict[str, str]:
     if feature is None:
         raise UnknownSubjectError(f"there is no feature {feature_id!r}", allowed=" ".join(CATALOGUE))
     return card(feature)
+
+
+def card(feature: Feature) -> dict[str, str]:
+    """Lay a feature's declaration out as lines that a reader can follow."""
+    senses = {1: "riskier when larger", -1: "safer when larger", 0: "none"}
+    return {
+        "name": feature.name,
+        "measures": feature.summary,
+        "because": feature.rationale,
+        "unit": feature.unit,
+        "grain": feature.grain,
+        "over": feature.scope,
+        "window": "all history" if feature.window_days is None else f"{feature.window_days} days",
+        "sql": feature.sql,
+        "needs": ", ".join(needs(feature)),
+        "sense of risk": senses[feature.sense],
+        "may harm": ", ".join(feature.harms) or "nobody known",
+        "hard to evade": feature.robust_variant,
+    }
 
 
 def compute_features(workspace: Workspace, out: Path, *, as_of: datetime | None = None) -> int:

@@ -119,7 +119,8 @@ class History:
     def accounts(self, as_of: datetime) -> Spine:
         """Give every account that was registered by an instant, as of that instant."""
         rows = self._rows(
-            "SELECT DISTINCT account_id FROM accounts WHERE visible_at <= $as_of ORDER BY account_id", as_of=_naive(as_of)
+            "SELECT DISTINCT account_id FROM accounts WHERE visible_at <= $as_of ORDER BY account_id",
+            as_of=_naive(as_of),
         )
         names = np.array([row[0] for row in rows], dtype=np.str_)
         return Spine(names, names, np.full(names.size, np.datetime64(_naive(as_of), "us")))
@@ -153,9 +154,7 @@ class History:
         if columns is None:
             return {}
         ended = "ended_at" if "ended_at" in columns else "NULL"
-        rows = self._rows(
-            f"SELECT account_id, visible_at, least({ended}, superseded_at) FROM memberships ORDER BY ALL"
-        )
+        rows = self._rows(f"SELECT account_id, visible_at, least({ended}, superseded_at) FROM memberships ORDER BY ALL")
         spans: dict[str, list[tuple[np.datetime64, np.datetime64]]] = {}
         for account, start, end in rows:
             last = np.datetime64("9999-12-31", "us") if end is None else np.datetime64(end, "us")
@@ -189,7 +188,7 @@ class History:
 
 
 def _naive(instant: datetime | None) -> datetime | None:
-    """The warehouse keeps UTC without saying so in the type."""
+    """Say an instant as the warehouse keeps it: UTC, without saying so in the type."""
     return None if instant is None else instant.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -101,9 +101,9 @@ class Witnesses:
         }
 
     def _features_say(self, row: int) -> dict[str, tuple[EvidenceValue | Absence, str]]:
-        said: dict[str, tuple[EvidenceValue | Absence, str]] = {
-            evidence_name(feature): (Absence.NOT_APPLICABLE, f"feature:{feature.id}") for feature in CATALOGUE.values()
-        }
+        said: dict[str, tuple[EvidenceValue | Absence, str]] = {}
+        for feature in CATALOGUE.values():
+            said[evidence_name(feature)] = (Absence.NOT_APPLICABLE, f"feature:{feature.id}")
         for column, feature in enumerate(self.table.features):
             absence = int(self.table.absences[row, column])
             value = _ABSENCES[absence - 1] if absence else _number(self.table.values[row, column])

@@ -150,7 +150,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(text)
     except ValueError:
         raise WorkspaceError(
-            f"{path.name} is damaged", where=str(path), next_step="restore it from a backup, or remove it and publish again"
+            f"{path.name} is damaged",
+            where=str(path),
+            next_step="restore it from a backup, or remove it and publish again",
         ) from None
     return found
 
