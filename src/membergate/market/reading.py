@@ -1,0 +1,166 @@
+"""From a market folder to checked tables: which source feeds which table, and the whole-file errors.
+
+What is wrong with a whole file (a required table or column that is missing, no rows where there must be some) ends the
+ingest with one readable error. What is wrong with a row is left to the row: see `checks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from membergate.domain.errors import BadInputError
+from membergate.market.checks import Family, checked_select, family_of, has_zone, is_fractional
+from membergate.market.schema import INGESTED_AT, REQUIRED_TABLES, TABLES, Kind, Table
+from membergate.market.sources import Opened, nearest
+from membergate.market.warehouse import literal
+
+FRACTIONAL_SHARE = 0.05
+"""From this share of fractional values on, a money column is plainly in the major unit, and its whole values are too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A table's rows, read and checked one by one.
+
+    Parameters
+    ----------
+    table
+        The canonical table.
+    opened
+        The source with its raw columns.
+    columns
+        Canonical columns that the source has, in schema order, without `ingested_at`.
+    relation
+        SQL relation of typed columns (`ingested_at` always among them), `_seq`, `_reason`, `_column`, `_value`.
+    read
+        How many rows the source holds, malformed lines included.
+    """
+
+    table: Table
+    opened: Opened
+    columns: tuple[str, ...]
+    relation: str
+    read: int
+
+
+def require_tables(found: set[str], folder: Path) -> None:
+    """Refuse a market that lacks a required table.
+
+    Raises
+    ------
+    BadInputError
+        With the names of all that are missing.
+    """
+    missing = [name for name in REQUIRED_TABLES if name not in found]
+    if missing:
+        names = ", ".join(missing)
+        raise BadInputError(
+            f"the market lacks the required table{'s' if len(missing) > 1 else ''} {names}",
+            where=f"{folder} (it holds {', '.join(sorted(found)) or 'no table'})",
+            allowed=f"required: {', '.join(REQUIRED_TABLES)}; all other tables are optional",
+            next_step=f"add {missing[0]}.parquet, .csv or .jsonl, or derive it from another table in a mapping file",
+        )
+
+
+def check_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    opened: Opened,
+    staging: Path,
+    *,
+    time_zone: str | None,
+    now: str | None,
+) -> Checked:
+    """Read a source as a canonical table, every row with what is wrong with it.
+
+    Raises
+    ------
+    BadInputError
+        If a required column or every row of a required table is missing, or a money column is in the major unit.
+    """
+    families = _families(table, opened)
+    mixed = _mixed_columns(connection, table, opened, families)
+    target = staging / f"{table.name}.parquet"
+    select = checked_select(table, families, opened.relation, time_zone=time_zone, mixed=mixed, now=now)
+    connection.execute(f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
+    relation = f"read_parquet({literal(str(target))})"
+    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    rows = found[0] if found else 0
+    if rows == 0 and table.is_required:
+        raise BadInputError(
+            f"the required table {table.name} has no rows",
+            where=opened.labels[0],
+            allowed="at least one row",
+            next_step="export the table again; an empty market cannot be learned from",
+        )
+    columns = tuple(name for name in table.column_names if name in families)
+    return Checked(table, opened, columns, relation, rows + len(opened.malformed))
+
+
+def _families(table: Table, opened: Opened) -> dict[str, Family]:
+    missing = [name for name in table.required_columns if name not in opened.columns]
+    if missing:
+        hint = nearest(missing[0], set(opened.columns) - set(table.column_names))
+        raise BadInputError(
+            f"table {table.name} lacks the required column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            where=f"{opened.labels[0]} (it has {', '.join(opened.columns)})",
+            allowed=f"required: {', '.join(table.required_columns)}",
+            next_step=f"add the column, or map your own onto it in a mapping file{hint}",
+        )
+    known = {column.name for column in table.readable_columns}
+    return {name: family_of(kind) for name, kind in opened.columns.items() if name in known}
+
+
+def _mixed_columns(
+    connection: duckdb.DuckDBPyConnection, table: Table, opened: Opened, families: dict[str, Family]
+) -> frozenset[str]:
+    """Look over whole columns for what single values cannot show: mixed zones, and money in the major unit."""
+    looks: dict[str, str] = {}
+    for column in table.readable_columns:
+        family, raw = families.get(column.name), f'"{column.name}"'
+        if column.kind is Kind.TIME and family is Family.TEXT:
+            looks[column.name] = f"avg(CAST({has_zone(raw)} AS INTEGER)) FILTER (trim({raw}) <> '')"
+        elif column.kind is Kind.MONEY and family in {Family.TEXT, Family.REAL}:
+            looks[column.name] = (
+                f"avg(CAST({is_fractional(raw)} AS INTEGER)) FILTER (TRY_CAST({raw} AS DOUBLE) IS NOT NULL)"
+            )
+    if not looks:
+        return frozenset()
+    shares = connection.execute(f"SELECT {', '.join(looks.values())} FROM {opened.relation}").fetchone() or ()
+    found = {name: share or 0.0 for name, share in zip(looks, shares, strict=True)}
+    for name, share in found.items():
+        if table.column(name).kind is Kind.MONEY and share >= FRACTIONAL_SHARE:
+            raise BadInputError(
+                f"{share:.0%} of the amounts in {table.name}.{name} have a fraction: the column is not in minor units",
+                where=opened.labels[0],
+                allowed="whole numbers in the currency's minor unit (1999 for 19.99)",
+                next_step=f"multiply them before the export, or declare `{name}: {{from: {name}, unit: major}}` in a mapping file",
+            )
+    return frozenset(name for name, share in found.items() if table.column(name).kind is Kind.TIME and 0 < share < 1)
+
+
+def unknown_columns(table: Table, opened: Opened) -> str:
+    """Say which columns of a source nobody reads; empty where all are known."""
+    known = {column.name for column in table.readable_columns}
+    unread = [f"{name}{nearest(name, known)}" for name in opened.columns if name not in known]
+    return f"{table.name}: columns that the schema does not know are ignored: {', '.join(unread)}" if unread else ""
+
+
+def unknown_tables(names: set[str]) -> str:
+    """Say which tables of a folder nobody reads; empty where all are known."""
+    unread = [f"{name}{nearest(name, TABLES)}" for name in sorted(names - set(TABLES))]
+    return f"tables that the schema does not know are ignored: {', '.join(unread)}" if unread else ""
+
+
+def event_of(table: Table, columns: tuple[str, ...]) -> str:
+    """Give the SQL of a row's event time, over its own and its inherited columns; NULL for a static table."""
+    names = [name for name in table.event if name in columns or name in table.inherited_columns]
+    return f"coalesce({', '.join(names)})" if names else "CAST(NULL AS TIMESTAMP)"
+
+
+def ingested_or(event: str) -> str:
+    """Give the SQL of when a row was known: as it says, else when it happened, else always."""
+    return f"coalesce({INGESTED_AT.name}, {event}, TIMESTAMP '1970-01-01')"
