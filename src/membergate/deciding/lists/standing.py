@@ -1,0 +1,95 @@
+"""Standing: what the lists say about a subject as of an instant, when several entries speak.
+
+Precedence:
+
+1. A person who allowed the subject beats every automatic entry, unless a person also accused it.
+2. Otherwise the strictest accusation counts, manual or automatic: deny before watch.
+3. Otherwise an automatic allowance counts.
+
+A deny entry on an address counts as watch: strangers share addresses, and a shared roof is no guilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from membergate.deciding.lists.entries import ListEntry, RiskList, Subject, SubjectType
+from membergate.domain.evidence import Evidence
+
+_STRICTNESS = {risk_list: rung for rung, risk_list in enumerate(RiskList)}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The outcome, and the entries that made it.
+
+    Parameters
+    ----------
+    risk_list
+        The list that counts; None where no entry is in force.
+    entries
+        The entries that say so, best founded first.
+    as_of
+        The instant.
+    """
+
+    risk_list: RiskList | None
+    entries: tuple[ListEntry, ...]
+    as_of: datetime
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Give `list_allow`, `list_watch` and `list_deny`; at most one of them is true."""
+        return tuple(
+            Evidence(f"list_{risk_list}", self.risk_list is risk_list, f"list:{risk_list}", self.as_of)
+            for risk_list in RiskList
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLists:
+    """Entries by subject, for many lookups. Build with `RiskLists.of`."""
+
+    by_subject: Mapping[Subject, tuple[ListEntry, ...]]
+
+    @classmethod
+    def of(cls, entries: Iterable[ListEntry]) -> RiskLists:
+        """Index entries; their order does not matter."""
+        by_subject: dict[Subject, tuple[ListEntry, ...]] = {}
+        for entry in entries:
+            by_subject[entry.subject] = (*by_subject.get(entry.subject, ()), entry)
+        return cls(by_subject)
+
+    def standing(self, subjects: Collection[Subject], as_of: datetime) -> Standing:
+        """Give the standing of an account that is all these subjects: itself, its operator, its phone, …"""
+        in_force = [
+            entry for subject in set(subjects) for entry in self.by_subject.get(subject, ()) if entry.is_in_force(as_of)
+        ]
+        risk_list = _precedence(in_force)
+        deciding = [entry for entry in in_force if counts_as(entry) is risk_list]
+        # the id settles equal foundations, so that the order of entries does not matter
+        deciding.sort(key=lambda entry: (not entry.is_manual, -entry.confidence, entry.entry_id))
+        return Standing(risk_list, tuple(deciding), as_of)
+
+
+def standing(entries: Iterable[ListEntry], subjects: Collection[Subject], as_of: datetime) -> Standing:
+    """Give the standing of one account as of an instant; for many lookups, index once with `RiskLists.of`."""
+    return RiskLists.of(entries).standing(subjects, as_of)
+
+
+def counts_as(entry: ListEntry) -> RiskList:
+    """Give the list that an entry counts for; a deny entry on an address only watches."""
+    is_on_address = entry.subject.subject_type is SubjectType.ADDRESS
+    return RiskList.WATCH if is_on_address and entry.risk_list is RiskList.DENY else entry.risk_list
+
+
+def _precedence(in_force: Collection[ListEntry]) -> RiskList | None:
+    accusations = [entry for entry in in_force if entry.risk_list is not RiskList.ALLOW]
+    allowances = [entry for entry in in_force if entry.risk_list is RiskList.ALLOW]
+    is_accused_by_person = any(entry.is_manual for entry in accusations)
+    if any(entry.is_manual for entry in allowances) and not is_accused_by_person:
+        return RiskList.ALLOW
+    if accusations:
+        return max((counts_as(entry) for entry in accusations), key=_STRICTNESS.__getitem__)
+    return RiskList.ALLOW if allowances else None
