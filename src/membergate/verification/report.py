@@ -10,7 +10,9 @@ import numpy as np
 
 from membergate.domain.instants import format_instant
 from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
-from membergate.verification.metrics import Metrics, measure
+from membergate.verification.certificate import CertificateReport, Terms, certify
+from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.metrics import SCOPES, Metrics, measure
 from membergate.verification.sample import EvaluationSample, SplitCheck
 
 FORMAT = "membergate.verification-report.v1"
@@ -51,6 +53,8 @@ class Report:
     level: float
     replicates: int
     metrics: Metrics
+    certificates: tuple[CertificateReport, ...]
+    judgement: GateJudgement
 
 
 def build_report(
@@ -64,6 +68,8 @@ def build_report(
     incumbent_version: str = "",
     lineage: dict[str, str] | None = None,
     split: SplitCheck | None = None,
+    terms: Terms | None = None,
+    rules: GateRules | None = None,
     level: float = LEVEL,
     replicates: int = REPLICATES,
 ) -> Report:
@@ -81,6 +87,8 @@ def build_report(
         Seed of the bootstrap: the same sample and seed give the same report, byte for byte.
     split
         What `check_split` has found; None where nobody has checked, and the report then says so.
+    terms, rules
+        What is to be certified, and what the gate asks for; None takes the defaults.
     level
         Nominal coverage of every interval, in (0, 1).
     replicates
@@ -96,7 +104,16 @@ def build_report(
         seed=seed,
         lineage=dict(sorted((lineage or {}).items())),
     )
-    return Report(FORMAT, origin, split, level, replicates, measure(sample, bootstrap, level=level))
+    return Report(
+        format=FORMAT,
+        origin=origin,
+        split=split,
+        level=level,
+        replicates=replicates,
+        metrics=measure(sample, bootstrap, level=level),
+        certificates=tuple(certify(sample, scope, terms=terms or Terms(), issued_at=produced_at) for scope in SCOPES),
+        judgement=judge(sample, bootstrap, rules=rules),
+    )
 
 
 def to_json(report: Report) -> bytes:

@@ -93,7 +93,7 @@ def measure_difference(
     """Estimate the difference of two shares on the same rows, paired by operator.
 
     Where fewer than `FEW_OPERATORS` operators are in one part and not in the other, that end of the interval is held
-    out at least as far as the guarded end of the share that only one of the two counts.
+    out by as much as the guarded end of the share that only one of the two counts lies above that share.
     """
     columns = np.stack([minuend.part, minuend.whole, subtrahend.part, subtrahend.whole], axis=1)
     by_operator = bootstrap.operator_sums(columns)
@@ -106,10 +106,10 @@ def measure_difference(
     if np.isfinite(value):
         more = _guarded_surplus(minuend, subtrahend, bootstrap, level)
         less = _guarded_surplus(subtrahend, minuend, bootstrap, level)
-        if more is not None or high is None:
-            high = max(end for end in (value, high, more) if end is not None)
-        if less is not None or low is None:
-            low = min(end for end in (value, low, None if less is None else -less) if end is not None)
+        if more is not None:
+            high = value + more if high is None else max(high, value + more)
+        if less is not None:
+            low = value - less if low is None else min(low, value - less)
         if more is not None or less is not None:
             method += "; held out by the small-count guard, since few operators tell the two apart"
     rows = (minuend.whole > 0) | (subtrahend.whole > 0)
@@ -200,7 +200,7 @@ def _difference(sums: Floats) -> Floats:
 
 
 def _guarded_surplus(one: Share, other: Share, bootstrap: OperatorBootstrap, level: float) -> float | None:
-    """Give the upper end of the share that only `one` counts, or None where enough operators tell the two apart."""
+    """Give how far the share that only `one` counts may lie above what was seen; None where enough operators tell."""
     _, whole, candidates = one.columns()
     by_operator = bootstrap.operator_sums(
         np.stack([np.clip(one.part - other.part, 0.0, whole), whole, candidates], axis=1)
@@ -208,4 +208,5 @@ def _guarded_surplus(one: Share, other: Share, bootstrap: OperatorBootstrap, lev
     held = by_operator[by_operator[:, 1] > 0]
     if not len(held) or int((held[:, 0] > 0).sum()) >= FEW_OPERATORS:
         return None
-    return guarded_interval(held[:, 0], held[:, 1], typical_weight(by_operator[:, 2]), level)[1]
+    surplus = float(held[:, 0].sum() / held[:, 1].sum())
+    return guarded_interval(held[:, 0], held[:, 1], typical_weight(by_operator[:, 2]), level)[1] - surplus
