@@ -1,0 +1,80 @@
+"""The truth folder's tables: operators, accounts, rings and units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
+from membergate.market.simulator.population import HUB, ROLE_NAMES
+from membergate.market.simulator.tables import Tables, Writer, flags, whole
+from membergate.market.simulator.truth import USE_NAMES
+from membergate.market.simulator.world import World
+
+_CODES = tuple(archetype.code for archetype in ARCHETYPES)
+
+
+def tables_of_truth(world: World, writer: Writer) -> Tables:
+    """Give the tables of the truth, one after the other."""
+    yield "truth_operators", _operators(world, writer), ("operator_id",)
+    yield "truth_accounts", _accounts(world, writer), ("account_id",)
+    yield "truth_rings", _rings(world, writer), ("ring_id",)
+    yield "truth_units", _units(world, writer), ("line_id", "use")
+
+
+def _operators(world: World, writer: Writer) -> dict[str, pa.Array]:
+    truth = world.truth
+    return {
+        "operator_id": writer.ids("operator", truth.operator),
+        "archetype": writer.names(_CODES, truth.archetype),
+        "is_merchant": flags(truth.is_merchant),
+        "resold_share": pa.array(truth.resold_share),
+        "resold_units": whole(truth.resold_units),
+        "loss_minor": whole(truth.loss_minor),
+        "capital_minor": whole(truth.capital_minor),
+    }
+
+
+def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
+    population = world.population
+    return {
+        "account_id": writer.ids("account", np.arange(len(population))),
+        "operator_id": writer.ids("operator", population.operator),
+        "archetype": writer.names(_CODES, population.archetype),
+        "ring_id": writer.ids("ring", population.ring),
+        "role": writer.names(ROLE_NAMES, population.role),
+        "role_from_at": writer.instants(population.resells_from),
+        "role_until_at": writer.instants(
+            np.where(population.shops_until < world.scenario.days, population.shops_until, np.inf)
+        ),
+    }
+
+
+def _rings(world: World, writer: Writer) -> dict[str, pa.Array]:
+    population = world.population
+    grouped = np.flatnonzero(population.ring >= 0)
+    ring, first, size = np.unique(population.ring[grouped], return_index=True, return_counts=True)
+    lead = grouped[first]
+    formed = np.full(len(ring), np.inf)
+    np.minimum.at(formed, population.ring[grouped], population.resells_from[grouped])
+    is_crowd = population.archetype[lead] == ARCHETYPE_INDEX["M3"]
+    return {
+        "ring_id": writer.ids("ring", ring),
+        "kind": writer.names(("one_operator", "crowd_buy"), is_crowd.astype(np.int64)),
+        "hub_operator_id": writer.ids("operator", population.operator[lead]),
+        "size": whole(size - (population.role[lead] == HUB)),
+        "formed_at": writer.instants(formed),
+        "dissolved_at": writer.instants(np.full(len(ring), np.inf)),
+    }
+
+
+def _units(world: World, writer: Writer) -> dict[str, pa.Array]:
+    units, ledger = world.units, world.ledger
+    return {
+        "line_id": writer.ids("line", units.line),
+        "use": writer.names(USE_NAMES, units.use),
+        "quantity": whole(units.quantity),
+        "resold_at": writer.instants(units.resold),
+        "resale_price_minor": whole(units.price_minor, np.isfinite(units.resold)),
+        "operator_id": writer.ids("operator", world.population.operator[ledger.account[ledger.order[units.line]]]),
+    }
