@@ -12,6 +12,7 @@ from membergate.cli.rendering import print_json, print_table, say, share
 from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import format_instant
+from membergate.learning.identity import Link
 from membergate.operations.admit import admit as admit_applications
 from membergate.operations.admit import live_desk
 from membergate.operations.explain import Explanation
@@ -98,8 +99,12 @@ def _print_explanation(told: Explanation) -> None:
     if not told.accounts:
         say("operator: no other account is linked to this one")
         return
-    links = ((other, " > ".join(str(link) for link in path)) for other, path in told.accounts)
+    links = ((other, " > ".join(map(_link, path))) for other, path in told.accounts)
     print_table(f"Operator {decision.operator_id}: also", ("account", "linked by"), links)
+
+
+def _link(link: Link) -> str:
+    return f"{link.kind} {link.token}, since {format_instant(link.since)[:10]}"
 
 
 def _value(evidence: Evidence) -> str:

@@ -6,7 +6,7 @@ larger for riskier; the engine's opposite sign is turned round once, in `jury`.
 """
 
 from membergate.learning.model.identification import IdentificationModel, LearningSettings, Testimony
-from membergate.learning.model.labelling import LabelSet, Labelling
+from membergate.learning.model.labelling import Labelling, LabelSet
 from membergate.learning.model.storage import load_model, save_model
 
 __all__ = [

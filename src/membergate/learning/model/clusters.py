@@ -78,9 +78,7 @@ class TypedClusters:
             shares.append(_merchant_shares(member, count, labels.take(in_region), labels))
             totals = np.bincount(member[member >= 0], weights=prior[in_region][member >= 0], minlength=count)
             means.append(totals / np.maximum(sizes[-1], 1))
-        return cls(
-            (regions[0], regions[1]), (sizes[0], sizes[1]), (shares[0], shares[1]), (means[0], means[1])
-        )
+        return cls((regions[0], regions[1]), (sizes[0], sizes[1]), (shares[0], shares[1]), (means[0], means[1]))
 
     def place(self, deviations: NDArray[np.float64], prior: NDArray[np.float64]) -> Placement:
         """Find each row's cluster: the nearest core within reach, else none. Never makes or merges clusters."""
@@ -100,7 +98,7 @@ class TypedClusters:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where rows lie: cluster ids ('s…' suspicious region, 'r…' rest, '' noise), shapes (n,); NaN where nothing is known."""
+    """Where rows lie, shapes (n,): 's…' in the suspicious region, 'r…' in the rest, '' noise; NaN is not known."""
 
     cluster_ids: NDArray[np.str_]
     merchant_share: NDArray[np.float64]

@@ -272,9 +272,7 @@ def _unlabelled_risk(
     return np.asarray(economics * rank + company * neighbours + oddness * odd * rank, dtype=np.float64)
 
 
-def _inputs(
-    table: FeatureTable, deviations: NDArray[np.float64], rank: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _inputs(table: FeatureTable, deviations: NDArray[np.float64], rank: NDArray[np.float64]) -> NDArray[np.float64]:
     absent = ~np.isfinite(table.values)
     mass = [np.log1p(table.context[name].astype(np.float64)) for name in MASS_COLUMNS]
     return np.column_stack([np.where(absent, np.nan, deviations), *mass, rank])
@@ -288,9 +286,7 @@ def _senses(features: tuple[str, ...]) -> tuple[int, ...]:
     return (*(CATALOGUE[feature].sense for feature in features), *(0 for _ in MASS_COLUMNS), 1)
 
 
-def _notes(
-    labels: Labelling, head: SupervisedHead | None, calibration: SigmoidCalibration | None
-) -> tuple[str, ...]:
+def _notes(labels: Labelling, head: SupervisedHead | None, calibration: SigmoidCalibration | None) -> tuple[str, ...]:
     known = int(labels.is_labelled.sum())
     notes = [f"{known} of {labels.is_merchant.size} training applications carry a label"]
     if head is None:

@@ -17,7 +17,7 @@ TRAINING_WEIGHTS = {
     LabelGrade.L2: 0.4,
     LabelGrade.L1: 0.15,
 }
-"""How loudly a grade speaks in training. Upheld appeals are the best hard negatives; rule hits nearly echo ourselves."""
+"""How loudly a grade speaks in training: upheld appeals are the best hard negatives; rule hits echo ourselves."""
 PRECEDENCE = (LabelGrade.L0, LabelGrade.L4, LabelGrade.L3, LabelGrade.L2, LabelGrade.L1)
 """Where several labels speak about one account, the best founded one counts; an upheld appeal overrides all."""
 

@@ -23,7 +23,7 @@ _PEER_GROUPS = (len(TENURE_EDGES_DAYS) + 1) * 2
 
 
 def peer_groups(table: FeatureTable) -> NDArray[np.int64]:
-    """Number each row's peer group: tenure band x (promotion or not), shape (n,), in [0, 6)."""
+    """Give each row's peer group: tenure band x (promotion or not), shape (n,), in [0, 6)."""
     band = np.digitize(table.context["tenure_days"].astype(np.float64), TENURE_EDGES_DAYS)
     promotion = np.isin(table.context["regime"], list(PROMOTION_REGIMES))
     return (band * 2 + promotion).astype(np.int64)

@@ -90,7 +90,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     actual = _hashes(folder)
     if actual != manifest["files"] or manifest["version"] != _version(manifest):
-        changed = sorted(name for name in actual.keys() | manifest["files"].keys() if actual.get(name) != manifest["files"].get(name))
+        changed = sorted(
+            name for name in actual.keys() | manifest["files"].keys() if actual.get(name) != manifest["files"].get(name)
+        )
         raise ModelError(
             "the model was altered after it was made",
             where=f"{folder}: {', '.join(changed) or MANIFEST}",
