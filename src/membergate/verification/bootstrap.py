@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from membergate.domain.measurement import Measurement
 
@@ -165,10 +165,10 @@ def accelerated(
     spread = float(np.square(influence).sum())
     if 0.0 < below < 1.0 and spread > 0.0:
         acceleration = float((influence**3).sum()) / (6 * spread**1.5)
-        bias = stats.norm.ppf(below)
-        shifted = bias + stats.norm.ppf(tails)
+        bias = special.ndtri(below)
+        shifted = bias + special.ndtri(tails)
         if (acceleration * shifted < 1).all():
-            tails = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+            tails = special.ndtr(bias + shifted / (1 - acceleration * shifted))
     low, high = np.quantile(defined, tails)
     return float(low), float(high)
 

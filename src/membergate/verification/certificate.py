@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
@@ -360,7 +360,7 @@ def _sandwich(by_operator: Floats, leaked: int, n: int, terms: Terms) -> Measure
     high = None
     if value is not None and enough:
         error = float(np.sqrt(np.square(by_operator[:, 0] - value * by_operator[:, 1]).sum())) / total
-        high = min(1.0, value + float(stats.norm.ppf(1 - terms.delta)) * error)
+        high = min(1.0, value + float(special.ndtri(1 - terms.delta)) * error)
     method = "one-sided normal bound, sandwich variance by operator, capped; no guarantee: approximate"
     return Measurement(
         name="leakage_upper_bound_sandwich",

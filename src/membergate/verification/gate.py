@@ -12,6 +12,7 @@ from membergate.verification.bootstrap import OperatorBootstrap
 from membergate.verification.metrics import SCOPES, describe_evidence, genuine_admission, leakage
 from membergate.verification.sample import EvaluationSample, Flags, Text, is_among
 from membergate.verification.shares import Share, measure_difference
+from membergate.verification.wording import points
 
 _ADMITTED = {"full": "in full", "holders": "in full or on trial"}
 
@@ -129,8 +130,8 @@ def _leakage_finding(
         return _Finding(True, f"{where}: the candidate admits nobody in the sample.", difference)
     if difference.value is None or difference.high is None:
         return _Finding(False, f"{where} cannot be compared: the {against} policy admits nobody so.", difference)
-    found = f"{_points(difference.value)} against the {against} policy, at most {_points(difference.high)}"
-    bound = f"at confidence {rules.confidence:.0%} (margin {_points(margin)})"
+    found = f"{points(difference.value)} against the {against} policy, at most {points(difference.high)}"
+    bound = f"at confidence {rules.confidence:.0%} (margin {points(margin)})"
     if difference.high <= margin:
         return _Finding(True, f"{where}: {found} {bound}.", difference)
     if difference.low is not None and difference.low > 0:
@@ -151,10 +152,8 @@ def _better_than_open_door(sample: EvaluationSample, bootstrap: OperatorBootstra
     where = "Leakage over all holders"
     if not (held.whole > 0).any():
         return _Finding(True, f"{where}: the candidate lets nobody in.", difference)
-    end = "unknown" if difference.high is None else f"at most {_points(difference.high)}"
-    found = (
-        f"{_points(difference.value or 0.0)} against letting everyone in, {end} at confidence {rules.confidence:.0%}"
-    )
+    end = "unknown" if difference.high is None else f"at most {points(difference.high)}"
+    found = f"{points(difference.value or 0.0)} against letting everyone in, {end} at confidence {rules.confidence:.0%}"
     is_met = difference.high is not None and difference.high < 0
     verdict = f"{where}: {found}." if is_met else f"{where} is not shown to be below the applicants' own: {found}."
     return _Finding(is_met, verdict, difference)
@@ -176,7 +175,7 @@ def _look_alike_findings(
         difference = _difference_among(f"genuine_admission_rate_{group}", mine, theirs, belongs, bootstrap, level)
         low = difference.value if difference.high is None else difference.high
         is_harmed = low is not None and low < -rules.look_alike_margin
-        found = f"genuine admission {_points(difference.value or 0.0)} against the {against} policy"
+        found = f"genuine admission {points(difference.value or 0.0)} against the {against} policy"
         verdict = "clearly harmed" if is_harmed else "not clearly harmed"
         findings.append(_Finding(not is_harmed, f"Look-alike {group!r} is {verdict}: {found}.", difference))
     return findings
@@ -192,10 +191,6 @@ def _difference_among(
 def _two_sided(confidence: float) -> float:
     """Give the two-sided level whose ends are each a one-sided bound at this confidence."""
     return 2 * confidence - 1
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.2f} points".replace("-", "−")  # noqa: RUF001 -- a true minus, for people
 
 
 def _round_up(operators: float) -> str:

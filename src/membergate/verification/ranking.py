@@ -102,7 +102,8 @@ class Frontier:
     least_leakage
         Smallest leakage of this threshold and all higher ones, shape (b, t), not decreasing along t.
     genuine_admission
-        Share of genuine applicants admitted at this threshold, shape (b, t), not decreasing; NaN where there are none.
+        Share of genuine applicants admitted at this threshold, shape (b, t), not decreasing. NaN in replicates
+        that lack merchants or genuine applicants.
     """
 
     least_leakage: Floats
@@ -115,7 +116,11 @@ class Frontier:
         admitted = let_in + admitted_genuine
         leakage = np.divide(let_in, admitted, out=np.zeros_like(admitted), where=admitted > 0)
         least = np.minimum.accumulate(leakage[:, ::-1], axis=1)[:, ::-1]
-        return Frontier(least, ratio(admitted_genuine, admitted_genuine[:, -1:]) if genuine.shape[1] else genuine)
+        if not genuine.shape[1]:
+            return Frontier(least, genuine)
+        # Without a merchant every threshold complies, and that is no finding.
+        total = np.where(let_in[:, -1:] > 0, admitted_genuine[:, -1:], 0.0)
+        return Frontier(least, ratio(admitted_genuine, total))
 
     def last_within(self, leakage: Floats) -> NDArray[np.int64]:
         """Give the last threshold whose leakage is at most as given, shape (b,); -1 where none is."""
@@ -134,7 +139,7 @@ class Frontier:
         Returns
         -------
         ndarray of shape (b,)
-            In [0, 1]; 0 where no threshold complies, NaN where there is no genuine applicant.
+            In [0, 1]; 0 where no threshold complies, NaN where either side is missing.
         """
         if not self.genuine_admission.shape[1]:
             return np.full(len(leakage), np.nan)

@@ -14,6 +14,7 @@ from membergate.verification.certificate import CertificateReport, Terms, certif
 from membergate.verification.gate import GateJudgement, GateRules, judge
 from membergate.verification.metrics import SCOPES, Metrics, measure
 from membergate.verification.sample import EvaluationSample, SplitCheck
+from membergate.verification.wording import verdict, warnings
 
 FORMAT = "membergate.verification-report.v1"
 
@@ -45,10 +46,34 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a reader, a program or a gate needs to judge one candidate."""
+    """Everything a reader, a program or a gate needs to judge one candidate.
+
+    Parameters
+    ----------
+    format
+        Name and version of this form.
+    origin
+        What was verified, from what.
+    verdict
+        One sentence: does the score admit more genuine applicants than the strict rule at the same leakage?
+    warnings
+        What must be known before any figure is relied on, the gravest first.
+    split
+        What the split check compared; None where nobody has checked.
+    level, replicates
+        Nominal coverage of every interval, and bootstrap replicates.
+    metrics
+        The measurements.
+    certificates
+        One a scope: over full admissions, over all holders. Each holds at its own confidence.
+    judgement
+        What the gate says.
+    """
 
     format: str
     origin: Origin
+    verdict: str
+    warnings: tuple[str, ...]
     split: SplitCheck | None
     level: float
     replicates: int
@@ -104,13 +129,16 @@ def build_report(
         seed=seed,
         lineage=dict(sorted((lineage or {}).items())),
     )
+    metrics = measure(sample, bootstrap, level=level)
     return Report(
         format=FORMAT,
         origin=origin,
+        verdict=verdict(metrics.equal_leakage),
+        warnings=warnings(metrics, split),
         split=split,
         level=level,
         replicates=replicates,
-        metrics=measure(sample, bootstrap, level=level),
+        metrics=metrics,
         certificates=tuple(certify(sample, scope, terms=terms or Terms(), issued_at=produced_at) for scope in SCOPES),
         judgement=judge(sample, bootstrap, rules=rules),
     )

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import (
@@ -122,8 +122,8 @@ def clopper_pearson(share: float, trials: float, level: float) -> tuple[float, f
     With share 0 it is [0, 1 - ((1 - level) / 2) ** (1 / trials)].
     """
     tail, hits = (1 - level) / 2, share * trials
-    low = 0.0 if hits <= 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits >= trials else float(stats.beta.ppf(1 - tail, hits + 1, trials - hits))
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, trials - hits + 1, tail))
+    high = 1.0 if hits >= trials else float(special.betaincinv(hits + 1, trials - hits, 1 - tail))
     return low, high
 
 
@@ -153,10 +153,10 @@ def guarded_interval(part: Floats, whole: Floats, unseen: float, level: float) -
     odds, variance = float(part.sum()) / other, float(np.square(part).sum()) / other**2
     heaviest = max(float(whole.max()), unseen) / other
     if odds > 0:
-        low_odds = float(stats.gamma.ppf(tail, odds**2 / variance, scale=variance / odds))
+        low_odds = float(special.gammaincinv(odds**2 / variance, tail)) * variance / odds
         low = min(low, low_odds / (1 + low_odds))
     mean, spread = odds + heaviest, variance + heaviest**2
-    high_odds = float(stats.gamma.ppf(1 - tail, mean**2 / spread, scale=spread / mean))
+    high_odds = float(special.gammaincinv(mean**2 / spread, 1 - tail)) * spread / mean
     return low, max(high, high_odds / (1 + high_odds))
 
 

@@ -1,0 +1,109 @@
+"""How figures are put into words: rates, intervals, the verdict, and what a reader must be warned of."""
+
+from __future__ import annotations
+
+from membergate.domain.measurement import Measurement
+from membergate.verification.metrics import Evidence, Metrics
+from membergate.verification.ranking import EqualLeakage
+from membergate.verification.sample import LARGEST_WEIGHT, SplitCheck
+
+NONE = "–"  # noqa: RUF001 -- a dash for what there is not
+MINUS = "−"  # noqa: RUF001 -- a true minus, for people
+_SMALLEST_RATE = 0.0005
+_FEW_OPERATORS = 100
+_FEW_MERCHANT_OPERATORS = 20
+
+
+def percent(share: float | None) -> str:
+    """Write a share with one decimal; what would read 0.0% reads <0.1%, since no sample shows a zero."""
+    if share is None:
+        return NONE
+    return "<0.1%" if 0 <= share < _SMALLEST_RATE else f"{100 * share:.1f}%".replace("-", MINUS)
+
+
+def points(difference: float | None) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    return NONE if difference is None else f"{100 * difference:+.1f} points".replace("-", MINUS)
+
+
+def percent_interval(measurement: Measurement) -> str:
+    """Write a share's interval: `1.2 to 3.4%`."""
+    if measurement.low is None or measurement.high is None:
+        return "no interval"
+    return f"{100 * measurement.low:.1f} to {100 * measurement.high:.1f}%".replace("-", MINUS)
+
+
+def points_interval(measurement: Measurement) -> str:
+    """Write the interval of a difference of shares: `+1.2 to +3.4`."""
+    if measurement.low is None or measurement.high is None:
+        return "no interval"
+    return f"{100 * measurement.low:+.1f} to {100 * measurement.high:+.1f}".replace("-", MINUS)
+
+
+def verdict(comparison: EqualLeakage) -> str:
+    """Say in one sentence whether the score admits more genuine applicants than the strict rule at the same leakage."""
+    gain, strict = comparison.difference, comparison.strict_genuine_admission
+    if gain.value is None:
+        return (
+            "Genuine admission at equal leakage cannot be measured: the probability sample lacks merchants or genuine "
+            "applicants, or the strict rule admits nobody in it."
+        )
+    beginning = f"At the strict rule's leakage ({percent(comparison.strict_leakage.value)}), "
+    rates = (
+        f"{percent(comparison.score_genuine_admission.value)} of genuine applicants instead of {percent(strict.value)}"
+    )
+    end = f"{points(gain.value)} ({gain.level:.0%} interval {points_interval(gain)})"
+    if gain.low is not None and gain.low > 0:
+        return f"{beginning}admitting by risk score lets in {rates}: {end}."
+    if gain.high is not None and gain.high < 0:
+        return f"{beginning}admitting by risk score does worse: {rates}, {end}."
+    return f"{beginning}no difference is shown: admitting by risk score lets in {rates}, {end}."
+
+
+def warnings(metrics: Metrics, split: SplitCheck | None) -> tuple[str, ...]:
+    """Say what a reader must know before believing a figure; the gravest first."""
+    evidence = metrics.evidence
+    found = [*_about_labels(evidence), *_about_weights(evidence)]
+    if split is None:
+        found.append("Nobody has checked that the sample is later than, and disjoint by operator from, training.")
+    if not metrics.calibration.is_calibrated:
+        found.append(
+            "The model is uncalibrated: it orders applicants but states no probability, so calibration is not measured."
+        )
+    if metrics.equal_leakage.strict_leakage.value == 0:
+        found.append(
+            "The strict rule leaks nobody in this sample, so the equal-leakage threshold hangs on one merchant."
+        )
+    return tuple(found)
+
+
+def _about_labels(evidence: Evidence) -> list[str]:
+    if not evidence.sampled:
+        return ["There is no labelled probability sample (L3 with a propensity): no rate can be measured."]
+    found = []
+    if not evidence.sampled_merchants:
+        found.append("The probability sample holds no merchant: leakage has an upper end only, and nothing is ranked.")
+    if not evidence.sampled_genuine:
+        found.append("The probability sample holds no genuine applicant: genuine admission cannot be measured.")
+    if evidence.operators < _FEW_OPERATORS or evidence.merchant_operators < _FEW_MERCHANT_OPERATORS:
+        found.append(
+            f"Labels are few: {evidence.operators} operators, {evidence.merchant_operators} of them with a merchant. "
+            "Intervals are wide, and their coverage is approximate."
+        )
+    return found
+
+
+def _about_weights(evidence: Evidence) -> list[str]:
+    found = []
+    if evidence.without_propensity:
+        found.append(f"{evidence.without_propensity} L3 labels carry no propensity and are in no rate.")
+    if evidence.clipped:
+        found.append(
+            f"{evidence.clipped} weights were clipped at {LARGEST_WEIGHT:.0f} (the largest is "
+            f"{evidence.largest_weight:.0f}), which leans the rates towards the likelier sampled."
+        )
+    if evidence.sampled and evidence.effective_size < evidence.sampled / 2:
+        found.append(
+            f"Uneven weights leave an effective sample of {evidence.effective_size:.0f} out of {evidence.sampled} rows."
+        )
+    return found
