@@ -6,7 +6,7 @@ size. A bad value refuses its row, never the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from membergate.market.quarantine import SHOWN_CHARACTERS, Reason
@@ -56,7 +56,7 @@ def checked_select(
     families: dict[str, Family],
     source: str,
     *,
-    time_zone: str | None = None,
+    time_zones: Mapping[str, str],
     mixed: frozenset[str] = frozenset(),
     now: str | None = None,
 ) -> str:
@@ -70,10 +70,10 @@ def checked_select(
         What each canonical column that the source has is made of.
     source
         SQL relation with the raw columns and `_seq`.
-    time_zone
-        Zone of instants that carry no offset; None is UTC.
+    time_zones
+        For time columns that declare it, the zone of instants without an offset; UTC for the others.
     mixed
-        Columns that hold instants both with and without an offset.
+        Columns that hold instants both with and without an offset, and declare no zone for the latter.
     now
         SQL timestamp after which nothing can have happened; None trusts `ingested_at` alone.
 
@@ -88,9 +88,8 @@ def checked_select(
     for column in columns:
         family = families[column.name]
         inner.append(f'"{column.name}" AS "r_{column.name}"')
-        inner.append(f'{_value(column, family, time_zone)} AS "t_{column.name}"')
-        is_mixed = column.name in mixed and time_zone is None
-        inner.append(f'{_problem(column, family, is_mixed=is_mixed)} AS "p_{column.name}"')
+        inner.append(f'{_value(column, family, time_zones.get(column.name))} AS "t_{column.name}"')
+        inner.append(f'{_problem(column, family, is_mixed=column.name in mixed)} AS "p_{column.name}"')
     future = _future(table, families, now)
     named = [f'"p_{column.name}"' for column in columns]
     outer = ["_seq", *(f'"t_{column.name}" AS "{column.name}"' for column in columns)]
@@ -98,7 +97,7 @@ def checked_select(
         outer.append(f"CAST(NULL AS TIMESTAMP) AS {INGESTED_AT.name}")
     event = next((name for name in table.event if name in families), None)
     outer.append(f"coalesce({', '.join(named)}, {future}) AS _reason")
-    outer.append(_first_wrong(columns, lambda name: literal(name), literal(event) if event else "NULL") + " AS _column")
+    outer.append(_first_wrong(columns, literal, literal(event) if event else "NULL") + " AS _column")
     shown = _shown(f'"r_{event}"') if event else "NULL"
     outer.append(_first_wrong(columns, lambda name: _shown(f'"r_{name}"'), shown) + " AS _value")
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {source})"

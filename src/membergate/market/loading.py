@@ -8,23 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 
 import duckdb
 
+from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
+from membergate.market.consistency import refuse_mismatched_totals, settle_currency
+from membergate.market.deriving import derive
 from membergate.market.linking import link, parents_of
+from membergate.market.mapping import NO_MAPPING, Mapping
 from membergate.market.merging import Merged, merge
-from membergate.market.quarantine import Quarantine
-from membergate.market.reading import Checked, check_rows, require_tables, unknown_columns, unknown_tables
+from membergate.market.quarantine import Quarantine, Reason
+from membergate.market.reading import (
+    Checked,
+    check_rows,
+    require_rows,
+    require_tables,
+    unknown_columns,
+    unknown_tables,
+)
 from membergate.market.schema import TABLES, Table
-from membergate.market.sources import open_source, scan
-from membergate.market.warehouse import Warehouse, session, view_columns
-from membergate.market.writing import Writing, writing
+from membergate.market.sources import Opened, open_source, scan
+from membergate.market.warehouse import QUARANTINE, Warehouse, count, session, view_columns
+from membergate.market.writing import Writing, disk_is_full, writing
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
 
+_MOST_PARTS = 32  # of one table; the next ingest after that writes it anew, so that hourly ingests do not pile up files
 _MEMORY_LIMIT = "1500MiB"  # DuckDB's; what does not fit is spilled into the staging folder
 
 
@@ -67,7 +80,12 @@ class LoadReport:
 
 
 def load(
-    folder: Path, warehouse: Warehouse, *, progress: Progress | None = None, clock: Clock | None = None
+    folder: Path,
+    warehouse: Warehouse,
+    mapping: Mapping | None = None,
+    *,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> LoadReport:
     """Check a market folder and load it; on any error the warehouse is exactly as it was.
 
@@ -77,6 +95,8 @@ def load(
         The market folder.
     warehouse
         Where the rows go; it is moved on to the new state.
+    mapping
+        How the folder's own tables and columns become the canonical ones; None where they are.
     progress
         Told about each step.
     clock
@@ -85,17 +105,20 @@ def load(
     Raises
     ------
     BadInputError
-        If a whole file cannot be used.
+        If a whole file cannot be used, or no row of a required table can.
     WorkspaceError
         If the warehouse is busy or damaged, or the disk is full.
     """
-    with writing(warehouse.root) as work:
-        connection = session(work.staging / "spill", memory_limit=_MEMORY_LIMIT)
-        try:
-            report = _Loading(connection, work, folder, progress or _silent, clock).run()
-        finally:
-            connection.close()
-        warehouse.manifest = work.commit()
+    try:
+        with writing(warehouse.root) as work:
+            connection = session(work.staging / "spill", memory_limit=_MEMORY_LIMIT)
+            try:
+                report = _Loading(connection, work, folder, mapping or NO_MAPPING, progress or _silent, clock).run()
+            finally:
+                connection.close()
+            warehouse.manifest = work.commit()
+    except (duckdb.Error, OSError) as error:
+        raise disk_is_full(error, warehouse.root) or error from error
     return report
 
 
@@ -111,60 +134,112 @@ class _Loading:
         connection: duckdb.DuckDBPyConnection,
         work: Writing,
         folder: Path,
+        mapping: Mapping,
         progress: Progress,
         clock: Clock | None,
     ) -> None:
         self._connection = connection
         self._work = work
+        self._before = Warehouse(work.root, work.manifest)
         self._folder = folder
+        self._mapping = mapping
         self._progress = progress
-        self._now = f"TIMESTAMP '{clock():%Y-%m-%d %H:%M:%S}'" if clock else None
+        self._now = f"TIMESTAMP '{clock().astimezone(UTC):%Y-%m-%d %H:%M:%S}'" if clock else None
         self._quarantine = Quarantine(connection)
         self._warnings: list[str] = []
-        self._rows: dict[str, tuple[str, ...]] = {}
-        for name in ("source", "checked", "linked"):
-            (work.staging / name).mkdir()
+        self._rows = {name: (self._held(TABLES[name]),) for name in self._before.columns()}
 
     def run(self) -> LoadReport:
         checked = self._check_all()
+        self._compare(checked)
         reports = []
-        for step, table in enumerate(checked, 1):
-            self._progress(f"loading {table.table.name}", step, len(checked))
-            reports.append(self._load(table))
+        for step, rows in enumerate(checked.values(), 1):
+            self._progress(f"loading {rows.table.name}", step, len(checked))
+            reports.append(self._load(rows))
+        for report in reports:
+            _require_loaded(report, checked[report.table])
+        self._write_quarantine()
         return LoadReport(tuple(reports), tuple(warning for warning in self._warnings if warning))
 
-    def _check_all(self) -> list[Checked]:
+    def _folder_of(self, step: str) -> Path:
+        folder = self._work.staging / step
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _check_all(self) -> dict[str, Checked]:
         sources = scan(self._folder)
-        require_tables(set(sources), self._folder)
-        self._warnings.append(unknown_tables(set(sources)))
-        checked = []
-        names = [name for name in TABLES if name in sources]
+        derived = self._mapping.derivations
+        require_tables({*sources, *derived, *self._before.columns()}, self._folder)
+        used = {derivation.source for parts in derived.values() for derivation in parts}
+        used |= {lookup.source for parts in derived.values() for derivation in parts for lookup in derivation.lookups}
+        self._warnings.append(unknown_tables(set(sources) - used))
+        opened: dict[str, Opened] = {}
+        for name in sources:
+            if name in used or name in TABLES:
+                self._progress(f"reading {name}", len(opened) + 1, len(sources))
+                options = self._mapping.options_of(name)
+                opened[name] = open_source(
+                    self._connection,
+                    sources[name],
+                    self._folder_of("source"),
+                    encoding=options.encoding,
+                    delimiter=options.delimiter,
+                )
+        checked = {}
+        names = [name for name in TABLES if name in derived or name in opened]
         for step, name in enumerate(names, 1):
             self._progress(f"checking {name}", step, len(names))
-            opened = open_source(self._connection, sources[name], self._work.staging / "source")
-            self._warnings.append(unknown_columns(TABLES[name], opened))
-            checked.append(
-                check_rows(
-                    self._connection,
-                    TABLES[name],
-                    opened,
-                    self._work.staging / "checked",
-                    time_zone=None,
-                    now=self._now,
-                )
-            )
+            checked[name] = self._check(TABLES[name], opened)
         return checked
+
+    def _check(self, table: Table, opened: dict[str, Opened]) -> Checked:
+        if table.name in self._mapping.derivations:
+            source = derive(self._connection, table, self._mapping, opened, self._folder_of("derived"))
+        else:
+            source = opened[table.name]
+            self._warnings.append(unknown_columns(table, source))
+        checked = check_rows(
+            self._connection,
+            table,
+            source,
+            self._folder_of("checked"),
+            time_zones=self._mapping.time_zones(table),
+            now=self._now,
+        )
+        if table.name not in self._before.columns():
+            require_rows(checked)
+        self._quarantine.refuse(table, f"(SELECT * FROM {checked.relation} WHERE _reason IS NOT NULL)")
+        return checked
+
+    def _compare(self, checked: dict[str, Checked]) -> None:
+        """Look at orders beside each other and beside their lines."""
+        if "orders" not in checked:
+            return
+        held = self._work.manifest.currency
+        self._work.set_currency(settle_currency(self._connection, checked["orders"], held, self._quarantine))
+        if "order_lines" in checked:
+            self._warnings.append(
+                refuse_mismatched_totals(self._connection, checked["orders"], checked["order_lines"], self._quarantine)
+            )
 
     def _load(self, checked: Checked) -> TableReport:
         table = checked.table
-        self._quarantine.refuse(table, f"(SELECT * FROM {checked.relation} WHERE _reason IS NOT NULL)")
-        linked = link(self._connection, checked, self._parents(table), self._quarantine, self._work.staging / "linked")
-        entry = self._work.manifest.tables.get(table.name)
-        held = f"({Warehouse(self._work.root, self._work.manifest).relation(table)})" if entry and entry.parts else None
-        held_columns = entry.columns if entry else ()
-        merged = merge(self._connection, table, linked, checked.columns, held, held_columns, self._quarantine)
+        linked = link(self._connection, checked, self._parents(table), self._quarantine, self._folder_of("linked"))
+        entry = self._before.manifest.tables.get(table.name)
+        merged = merge(
+            self._connection,
+            table,
+            linked,
+            checked.columns,
+            self._held(table) if entry else None,
+            entry.columns if entry else (),
+            self._quarantine,
+            compact=entry is not None and len(entry.parts) >= _MOST_PARTS,
+        )
         self._write(table, merged)
-        self._rows[table.name] = tuple(relation for relation in (held, linked) if relation)
+        self._rows[table.name] = (*self._rows.get(table.name, ()), linked)
+        self._warnings.append(self._unknown_skus(table))
+        self._quarantine.write_out(table, checked.opened)
         return TableReport(
             table.name,
             read=checked.read,
@@ -174,14 +249,16 @@ class _Loading:
             quarantined=self._quarantine.counts(table),
         )
 
+    def _held(self, table: Table) -> str:
+        return f"({self._before.relation(table)})"
+
     def _parents(self, table: Table) -> str | None:
         if table.parent is None:
             return None
         return parents_of(TABLES[table.parent.table], self._rows[table.parent.table])
 
     def _write(self, table: Table, merged: Merged) -> None:
-        entry = self._work.manifest.tables.get(table.name)
-        if entry is not None and not merged.changes_rows:
+        if table.name in self._before.columns() and not merged.changes_rows:
             self._work.set_columns(table.name, merged.columns)
             return
         first = ["account_id"] if "account_id" in view_columns(table, merged.columns) else []
@@ -191,3 +268,43 @@ class _Loading:
             self._work.replace(table.name, part, merged.columns)
         else:
             self._work.append(table.name, part, merged.columns)
+
+    def _write_quarantine(self) -> None:
+        stored = self._before.manifest.quarantine
+        select = self._quarantine.not_yet_in(self._before.files(stored) if stored.parts else None)
+        if count(self._connection, f"({select})"):
+            part = self._work.write_part(self._connection, QUARANTINE, select, order_by="ALL", instant=None)
+            self._work.append_quarantine(part)
+
+    def _unknown_skus(self, table: Table) -> str:
+        """Say how many lines name a SKU that nobody describes; they are loaded, because what was bought was bought."""
+        if table.name != "skus" or "order_lines" not in self._rows:
+            return ""
+        known = " UNION ALL ".join(f"SELECT sku_id FROM {rows}" for rows in self._rows["skus"])
+        lines = count(
+            self._connection, f"(SELECT sku_id FROM {self._rows['order_lines'][-1]} WHERE sku_id NOT IN ({known}))"
+        )
+        return (
+            f"order_lines: {lines:,} lines name a SKU that `skus` does not hold; their category is unknown"
+            if lines
+            else ""
+        )
+
+
+def _require_loaded(report: TableReport, checked: Checked) -> None:
+    """Refuse an ingest of which a required table has not one usable row.
+
+    Raises
+    ------
+    BadInputError
+        With the reasons for which its rows were refused.
+    """
+    if not checked.table.is_required or not report.read or report.read > sum(report.quarantined.values()):
+        return
+    reasons = "; ".join(f"{rows:,} x {reason}: {Reason(reason).meaning}" for reason, rows in report.quarantined.items())
+    raise BadInputError(
+        f"no row of the required table {report.table} can be used",
+        where=f"{checked.opened.labels[0]} ({reasons})",
+        allowed="rows that follow the schema",
+        next_step="correct the export, or declare units, zones and names in a mapping file",
+    )

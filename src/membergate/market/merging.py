@@ -63,6 +63,8 @@ def merge(
     held: str | None,
     held_columns: tuple[str, ...],
     quarantine: Quarantine,
+    *,
+    compact: bool = False,
 ) -> Merged:
     """Decide what becomes of each linked row of a table.
 
@@ -74,13 +76,15 @@ def merge(
         Canonical columns of the source and of the warehouse's rows.
     held
         SQL relation of the warehouse's rows; None where it has none.
+    compact
+        Whether new rows are written together with all that the table holds, even where nothing of it changes.
     """
     job = _Merge(connection, table, linked, source_columns, held, held_columns)
     job.find_known()
     job.find_contested()
     if job.contested:
         job.settle(quarantine)
-    return job.outcome()
+    return job.outcome(compact=compact)
 
 
 class _Merge:
@@ -247,22 +251,24 @@ class _Merge:
             f"FROM {version} WHERE NOT _is_moved) WHERE _is_held OR _content IS DISTINCT FROM _content_before"
         )
 
-    def outcome(self) -> Merged:
+    def outcome(self, *, compact: bool) -> Merged:
         """Put together what is written, and count."""
+        free = self._scalar(f"SELECT count(*) FROM {self._rest} WHERE NOT {self._is_contested}")
+        known = self._scalar(f"SELECT count(*) FROM {self._known}")
+        loaded = free + self._settled["loaded"]
+        replaces_all = self._touches_held or (compact and loaded > 0)
         names = ", ".join(view_columns(self._table, self._columns))
         sides = [f"SELECT {names} FROM {self._rest} WHERE NOT {self._is_contested}"]
         if self.contested:
-            which = "" if self._touches_held else " WHERE NOT _is_held"
+            which = "" if replaces_all else " WHERE NOT _is_held"
             sides.append(f"SELECT {names} FROM {self._final}{which}")
-        if self._touches_held and self._held:
+        if replaces_all and self._held:
             sides.append(f"SELECT {names} FROM {self._held} WHERE NOT {self._is_contested}")
-        free = self._scalar(f"SELECT count(*) FROM {self._rest} WHERE NOT {self._is_contested}")
-        known = self._scalar(f"SELECT count(*) FROM {self._known}")
         return Merged(
             " UNION ALL ".join(sides),
             self._columns,
-            replaces_all=self._touches_held,
-            loaded=free + self._settled["loaded"],
+            replaces_all=replaces_all,
+            loaded=loaded,
             already_known=known + self._settled["known"],
             revised=self._settled["revised"],
         )

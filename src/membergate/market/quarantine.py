@@ -7,6 +7,7 @@ from enum import StrEnum
 import duckdb
 
 from membergate.market.schema import Table
+from membergate.market.sources import FILE_STRIDE, Opened
 from membergate.market.warehouse import literal
 
 SHOWN_CHARACTERS = 80
@@ -71,6 +72,20 @@ _MEANINGS = {
 }
 
 
+STORED = {
+    "table_name": "VARCHAR",
+    "row_key": "VARCHAR",
+    "reason": "VARCHAR",
+    "column_name": "VARCHAR",
+    "value": "VARCHAR",
+    "file": "VARCHAR",
+    "row_number": "BIGINT",
+    "raw_row": "VARCHAR",
+}
+"""Columns of the quarantine: the table it was meant for, its key, why, the column and shortened value that are at fault,
+the file and the place in it (a record's number; a line's number for a malformed line), and the raw row as JSON."""
+
+
 class Quarantine:
     """The rows of one ingest that were refused, while it runs.
 
@@ -82,12 +97,17 @@ class Quarantine:
 
     relation = "refused_rows"
     """Name of the table: table_name, seq, row_key, reason, column_name, value."""
+    written = "refused_rows_written"
+    """Name of the table in which the refused rows are put together as they are stored."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         connection.execute(
             f"CREATE TABLE {self.relation} "
             "(table_name VARCHAR, seq BIGINT, row_key VARCHAR, reason VARCHAR, column_name VARCHAR, value VARCHAR)"
+        )
+        connection.execute(
+            f"CREATE TABLE {self.written} ({', '.join(f'{name} {kind}' for name, kind in STORED.items())})"
         )
 
     def refuse(
@@ -112,18 +132,52 @@ class Quarantine:
             f"INSERT INTO {self.relation} SELECT {literal(table.name)}, _seq, {key_text(table)}, {why} FROM {rows}"
         )
 
+    def write_out(self, table: Table, opened: Opened) -> None:
+        """Put together what is stored of a table's refused rows: the reason, where each came from, and the raw row."""
+        labels = ", ".join(literal(label) for label in opened.labels)
+        raw = ", ".join(f"{_quoted(name)} := {_quoted(name)}" for name in opened.columns)
+        self._connection.execute(
+            f"INSERT INTO {self.written} SELECT table_name, row_key, reason, column_name, value, "
+            f"[{labels}][CAST(seq // {FILE_STRIDE} AS INTEGER) + 1], seq % {FILE_STRIDE} + 1, raw_row "
+            f"FROM {self.of(table)} JOIN (SELECT _seq AS seq, CAST(to_json(struct_pack({raw})) AS VARCHAR) AS raw_row "
+            f"FROM {opened.relation} WHERE _seq IN (SELECT seq FROM {self.of(table)})) USING (seq)"
+        )
+        if opened.malformed:
+            # Lists as parameters: registering a frame would import pandas, if it is there, for seconds.
+            self._connection.execute(
+                f"INSERT INTO {self.written} SELECT {literal(table.name)}, NULL, {literal(Reason.MALFORMED_ROW)}, NULL, "
+                f"left(unnest(?), {SHOWN_CHARACTERS}), {literal(opened.labels[0])}, unnest(?), "
+                "CAST(to_json({'line': unnest(?)}) AS VARCHAR)",
+                [
+                    [row.problem for row in opened.malformed],
+                    [row.line for row in opened.malformed],
+                    [row.text for row in opened.malformed],
+                ],
+            )
+
     def of(self, table: Table) -> str:
         """Give the relation of what was refused of a table."""
         return f"(SELECT * FROM {self.relation} WHERE table_name = {literal(table.name)})"
 
     def counts(self, table: Table) -> dict[str, int]:
-        """Give how many rows of a table were refused for each reason, the most frequent first."""
+        """Give how many rows of a table were written out for each reason, the most frequent first."""
         found = self._connection.execute(
-            f"SELECT reason, count(*) FROM {self.of(table)} GROUP BY reason ORDER BY count(*) DESC, reason"
+            f"SELECT reason, count(*) FROM {self.written} WHERE table_name = {literal(table.name)} "
+            "GROUP BY reason ORDER BY count(*) DESC, reason"
         ).fetchall()
-        return {reason: count for reason, count in found}
+        return dict(found)
+
+    def not_yet_in(self, stored: str | None) -> str:
+        """Give the SELECT of the refused rows that are not stored yet: a second ingest refuses the same rows again."""
+        same = "(table_name, reason, coalesce(column_name, ''), raw_row)"
+        known = f" WHERE {same} NOT IN (SELECT {same} FROM {stored})" if stored else ""
+        return f"SELECT DISTINCT * FROM {self.written}{known}"
 
 
 def key_text(table: Table) -> str:
     """Give the SQL of a row's key as one text; for a key of one column it is the id itself."""
     return f"concat_ws(' / ', {', '.join(table.key)})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

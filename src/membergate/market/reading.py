@@ -6,6 +6,7 @@ ingest with one readable error. What is wrong with a row is left to the row: see
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import duckdb
 
 from membergate.domain.errors import BadInputError
 from membergate.market.checks import Family, checked_select, family_of, has_zone, is_fractional
-from membergate.market.schema import INGESTED_AT, REQUIRED_TABLES, TABLES, Kind, Table
-from membergate.market.sources import Opened, nearest
-from membergate.market.warehouse import literal
+from membergate.market.schema import REQUIRED_TABLES, TABLES, Kind, Table
+from membergate.market.sources import Opened, nearest, unreadable
+from membergate.market.warehouse import count, literal
+from membergate.market.writing import disk_is_full
 
 FRACTIONAL_SHARE = 0.05
 """From this share of fractional values on, a money column is plainly in the major unit, and its whole values are too."""
@@ -47,7 +49,7 @@ class Checked:
 
 
 def require_tables(found: set[str], folder: Path) -> None:
-    """Refuse a market that lacks a required table.
+    """Refuse a market that lacks a required table; `found` are those that the source or the warehouse has.
 
     Raises
     ------
@@ -71,31 +73,35 @@ def check_rows(
     opened: Opened,
     staging: Path,
     *,
-    time_zone: str | None,
+    time_zones: Mapping[str, str],
     now: str | None,
 ) -> Checked:
     """Read a source as a canonical table, every row with what is wrong with it.
 
+    Parameters
+    ----------
+    staging
+        Folder in which the checked rows are written.
+    time_zones
+        For time columns that declare it, the zone of instants without an offset; UTC for the others.
+    now
+        SQL timestamp after which nothing can have happened; None trusts `ingested_at` alone.
+
     Raises
     ------
     BadInputError
-        If a required column or every row of a required table is missing, or a money column is in the major unit.
+        If a required column is missing, a money column is in the major unit, or the file is damaged.
     """
     families = _families(table, opened)
-    mixed = _mixed_columns(connection, table, opened, families)
     target = staging / f"{table.name}.parquet"
-    select = checked_select(table, families, opened.relation, time_zone=time_zone, mixed=mixed, now=now)
-    connection.execute(f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
     relation = f"read_parquet({literal(str(target))})"
-    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    rows = found[0] if found else 0
-    if rows == 0 and table.is_required:
-        raise BadInputError(
-            f"the required table {table.name} has no rows",
-            where=opened.labels[0],
-            allowed="at least one row",
-            next_step="export the table again; an empty market cannot be learned from",
-        )
+    try:
+        mixed = _mixed_columns(connection, table, opened, families) - set(time_zones)
+        select = checked_select(table, families, opened.relation, time_zones=time_zones, mixed=mixed, now=now)
+        connection.execute(f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
+    except duckdb.Error as error:
+        raise disk_is_full(error, staging) or unreadable(opened.labels[0], error) from error
+    rows = count(connection, relation)
     columns = tuple(name for name in table.column_names if name in families)
     return Checked(table, opened, columns, relation, rows + len(opened.malformed))
 
@@ -142,6 +148,23 @@ def _mixed_columns(
     return frozenset(name for name, share in found.items() if table.column(name).kind is Kind.TIME and 0 < share < 1)
 
 
+def require_rows(checked: Checked) -> None:
+    """Refuse a required table without rows.
+
+    Raises
+    ------
+    BadInputError
+        If the source holds none.
+    """
+    if checked.table.is_required and checked.read == 0:
+        raise BadInputError(
+            f"the required table {checked.table.name} has no rows",
+            where=checked.opened.labels[0],
+            allowed="at least one row",
+            next_step="export the table again; an empty market cannot be learned from",
+        )
+
+
 def unknown_columns(table: Table, opened: Opened) -> str:
     """Say which columns of a source nobody reads; empty where all are known."""
     known = {column.name for column in table.readable_columns}
@@ -153,14 +176,3 @@ def unknown_tables(names: set[str]) -> str:
     """Say which tables of a folder nobody reads; empty where all are known."""
     unread = [f"{name}{nearest(name, TABLES)}" for name in sorted(names - set(TABLES))]
     return f"tables that the schema does not know are ignored: {', '.join(unread)}" if unread else ""
-
-
-def event_of(table: Table, columns: tuple[str, ...]) -> str:
-    """Give the SQL of a row's event time, over its own and its inherited columns; NULL for a static table."""
-    names = [name for name in table.event if name in columns or name in table.inherited_columns]
-    return f"coalesce({', '.join(names)})" if names else "CAST(NULL AS TIMESTAMP)"
-
-
-def ingested_or(event: str) -> str:
-    """Give the SQL of when a row was known: as it says, else when it happened, else always."""
-    return f"coalesce({INGESTED_AT.name}, {event}, TIMESTAMP '1970-01-01')"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -173,14 +173,19 @@ def open_source(
         else:
             malformed = stage_jsonl(connection, text, path, staged)
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise _unreadable(source.label, error) from error
-    opened = _open_parquet(connection, source.name, (staged,), (source.label,))
-    return Opened(opened.name, opened.relation, opened.columns, opened.labels, malformed)
+        raise unreadable(source.label, error) from error
+    return open_staged(connection, source.name, staged, source.label, malformed)
 
 
-def open_staged(connection: duckdb.DuckDBPyConnection, name: str, staged: Path, label: str) -> Opened:
+def open_staged(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    staged: Path,
+    label: str,
+    malformed: tuple[MalformedRow, ...] = (),
+) -> Opened:
     """Open a Parquet file that the ingest itself has written, under a person's name for it."""
-    return _open_parquet(connection, name, (staged,), (label,))
+    return replace(_open_parquet(connection, name, (staged,), (label,)), malformed=malformed)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -197,13 +202,14 @@ def _open_parquet(
     try:
         described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (_path, file_row_number) FROM {reader}").fetchall()
     except duckdb.Error as error:
-        raise _unreadable(labels[0] if len(labels) == 1 else str(files[0].parent), error) from error
+        raise unreadable(labels[0] if len(labels) == 1 else str(files[0].parent), error) from error
     ordinal = f"(list_position([{paths}], _path) - 1) * {FILE_STRIDE} + " if len(files) > 1 else ""
     relation = f"(SELECT * EXCLUDE (_path, file_row_number), {ordinal}file_row_number AS _seq FROM {reader})"
     return Opened(name, relation, {row[0]: row[1] for row in described}, labels)
 
 
-def _unreadable(label: str, error: duckdb.Error) -> BadInputError:
+def unreadable(label: str, error: duckdb.Error) -> BadInputError:
+    """Say that a file is damaged, with DuckDB's own words for what is wrong with it."""
     return BadInputError(
         "the file cannot be read: it is cut short, damaged, or of another format than its name says",
         where=f"{label} ({str(error).splitlines()[0][:200]})",

@@ -194,3 +194,9 @@ def parquet(paths: Iterable[Path]) -> str:
 def literal(text: str) -> str:
     """Write a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Give the number of rows of a relation."""
+    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(found[0]) if found else 0

@@ -7,6 +7,7 @@ killed process leaves behind is swept away by the next writer.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -21,6 +22,7 @@ from membergate.domain.errors import WorkspaceError
 from membergate.market.manifest import Manifest, Part, TableEntry, digest_of, read_manifest, write_manifest
 from membergate.market.warehouse import literal
 
+_FULL_SIGNS = ("No space left", "File too large", "Disk quota", "max_temp_directory_size", "failed to offload")
 _LOCK_NAME = ".lock"
 _STAGING_NAME = ".staging"
 _ROW_GROUP = 122_880  # rows; DuckDB's own unit, small enough that one account's rows touch one or two groups
@@ -134,6 +136,19 @@ def writing(root: Path) -> Iterator[Writing]:
         for folder in reversed(made):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def disk_is_full(error: BaseException, folder: Path) -> WorkspaceError | None:
+    """Say that the disk is full, if that is what an error means; None for any other error."""
+    text = str(error)
+    is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    if not is_full and not (isinstance(error, duckdb.Error) and any(sign in text for sign in _FULL_SIGNS)):
+        return None
+    return WorkspaceError(
+        "the disk is full, or a file may grow no further; nothing was changed",
+        where=f"{folder} ({text.splitlines()[0][:200]})",
+        next_step="free some space, or choose a workspace on another disk, and ingest again",
+    )
 
 
 def _make_folders(root: Path) -> list[Path]:

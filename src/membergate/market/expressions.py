@@ -1,0 +1,131 @@
+"""The expression language of mapping files: SQL scalars over one row's columns, nothing else.
+
+An expression is parsed by sqlglot and every node of its tree must be on the list below, so it can neither read files,
+nor look at other tables, nor run for long. Casts turn into TRY_CAST: a value that cannot be cast becomes a missing one,
+which the schema's checks then see and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from membergate.domain.errors import BadInputError
+from membergate.market.sources import nearest
+
+LONGEST = 4_000
+"""Characters of an expression."""
+_MOST_NODES = 500
+
+_SCALARS: tuple[type[exp.Expression], ...] = (
+    # leaves and shape
+    exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple, exp.Var, exp.Interval,
+    exp.DataType, exp.DataTypeParam, exp.IntervalSpan,
+    # arithmetic and logic
+    exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Round, exp.Floor, exp.Ceil, exp.Abs,
+    exp.Greatest, exp.Least, exp.Not, exp.And, exp.Or, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is,
+    exp.In, exp.Between, exp.NullSafeEQ, exp.NullSafeNEQ,
+    # choice and casts
+    exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast,
+    # text
+    exp.Concat, exp.ConcatWs, exp.DPipe, exp.Lower, exp.Upper, exp.Trim, exp.Substring, exp.Length, exp.Replace,
+    exp.Like, exp.ILike, exp.SplitPart, exp.RegexpExtract, exp.RegexpLike, exp.RegexpReplace, exp.Left, exp.Right,
+    # time
+    exp.StrToTime, exp.TimestampTrunc, exp.DateTrunc, exp.UnixToTime, exp.TsOrDsToTimestamp,
+)  # fmt: skip
+_AGGREGATES: tuple[type[exp.Expression], ...] = (
+    exp.Sum, exp.Min, exp.Max, exp.Count, exp.Avg, exp.AnyValue, exp.ArgMin, exp.ArgMax, exp.LogicalOr, exp.LogicalAnd,
+    exp.Distinct,
+)  # fmt: skip
+_PLAIN_FUNCTIONS = frozenset({"make_timestamp", "try_strptime"})
+
+
+def compile_expression(
+    text: str, *, where: str, columns: Iterable[str] | None = None, may_aggregate: bool = False
+) -> str:
+    """Check an expression and give it as DuckDB SQL.
+
+    Parameters
+    ----------
+    text
+        The expression as written.
+    where
+        Where it stands, for errors.
+    columns
+        The names that it may use; None leaves that to a later look.
+    may_aggregate
+        Whether it stands where rows are grouped, and may use sum, min, max, count, avg, any_value, arg_min, arg_max.
+
+    Raises
+    ------
+    BadInputError
+        If it does not parse, is too large, uses what is not allowed, or names a column that is not there.
+    """
+    tree = _parse(text, where)
+    nodes = list(tree.walk())
+    if len(text) > LONGEST or len(nodes) > _MOST_NODES:
+        raise BadInputError("the expression is too large", where=where, allowed=f"{LONGEST} characters")
+    for node in nodes:
+        _check(node, where, may_aggregate=may_aggregate)
+    known = None if columns is None else set(columns)
+    for column in tree.find_all(exp.Column):
+        if known is not None and column.name not in known:
+            raise BadInputError(
+                f"the expression names an unknown column {column.name}{nearest(column.name, known)}",
+                where=f"{where}: {text}",
+                allowed=", ".join(sorted(known)),
+            )
+    return _harmless(tree).sql(dialect="duckdb", identify=True)
+
+
+def columns_of(text: str, *, where: str) -> frozenset[str]:
+    """Name the columns that an expression reads."""
+    return frozenset(column.name for column in _parse(text, where).find_all(exp.Column))
+
+
+def _parse(text: str, where: str) -> exp.Expression:
+    try:
+        tree = sqlglot.parse_one(text, read="duckdb")
+    except SqlglotError as error:
+        raise BadInputError(
+            f"the expression does not parse: {str(error).splitlines()[0]}",
+            where=f"{where}: {text[:200]}",
+            allowed="one SQL scalar expression, such as round(price * 100)",
+        ) from None
+    return tree
+
+
+def _check(node: exp.Expression, where: str, *, may_aggregate: bool) -> None:
+    if isinstance(node, exp.Column) and node.table:
+        problem = f"{node.sql()} names a table; columns stand alone"
+    elif isinstance(node, exp.Star) and isinstance(node.parent, exp.Count):
+        return
+    elif isinstance(node, exp.Anonymous) and node.name.lower() in _PLAIN_FUNCTIONS:
+        return
+    elif isinstance(node, _AGGREGATES):
+        if may_aggregate:
+            return
+        problem = f"{node.sql()[:60]} aggregates, and the rows are not grouped; add group_by"
+    elif type(node) in _SCALARS:
+        return
+    else:
+        problem = f"{node.sql(dialect='duckdb')[:60] or type(node).__name__} is not allowed here"
+    raise BadInputError(
+        problem,
+        where=where,
+        allowed="columns, literals, arithmetic, comparisons, CASE, CAST, coalesce, text functions, strptime, date_trunc",
+    )
+
+
+def _harmless(tree: exp.Expression) -> exp.Expression:
+    """Replace what could fail on a single value by its form that gives NULL; parentheses keep the root replaceable."""
+    root = exp.Paren(this=tree)
+    for node in reversed(list(root.walk())):  # children before parents, so that nothing is replaced unseen
+        if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
+            node.replace(exp.TryCast(this=node.this, to=node.args["to"]))
+        elif isinstance(node, exp.StrToTime):
+            node.replace(exp.Anonymous(this="try_strptime", expressions=[node.this, node.args["format"]]))
+    return root
