@@ -1,0 +1,178 @@
+"""Computing: a spine, norms and operators in; the feature table out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from membergate.learning.features.catalogue import CATALOGUE, chosen
+from membergate.learning.features.compiler import Compiler, Program
+from membergate.learning.features.context import CONTEXT_MEASURES, context_of
+from membergate.learning.features.declaration import Feature, Measure, Shrinkage
+from membergate.learning.features.lineage import Columns, is_computable, measures_of
+from membergate.learning.features.norms import Norms
+from membergate.learning.features.sharing import INSTANTS, SPINE
+from membergate.learning.features.tables import NOT_APPLICABLE, NOT_OBSERVED, OBSERVED, FeatureTable, Spine
+from membergate.learning.identity import OperatorTable
+from membergate.market.schema import TABLES
+
+Numbers = dict[str, NDArray[np.float64]]
+"""Measure name -> (n,) values, NaN where a row has none."""
+
+
+def compute(
+    connection: duckdb.DuckDBPyConnection,
+    spine: Spine,
+    norms: Norms,
+    operators: OperatorTable,
+    features: Iterable[str] | None = None,
+) -> FeatureTable:
+    """Compute features for every row of a spine, each as of its own instant.
+
+    A row's values do not depend on the rest of the batch: computed alone they are the same, bit for bit.
+
+    Parameters
+    ----------
+    connection
+        Holds one view per market table, as `Warehouse.connect` gives it. Temporary tables named `feature_…` and `norm_…` are
+        made in it and dropped again.
+    spine
+        Who is asked about, as of when.
+    norms
+        What the features are measured against.
+    operators
+        The operator of each row, as of its instant.
+    features
+        Feature ids; all of the catalogue where None. Those that the data cannot feed are `not_applicable` in every row.
+
+    Raises
+    ------
+    BadInputError
+        If a feature is unknown.
+    """
+    ids = chosen(features)
+    with standing(connection, spine, operators, norms):
+        columns = market_columns_of(connection)
+        computable = [name for name in ids if all(is_computable(m, columns) for m in measures_of(CATALOGUE[name]))]
+        measures = {key: measure for name in computable for key, measure in _named(CATALOGUE[name]).items()}
+        usable = {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, columns)}
+        numbers = run(connection, Compiler(columns, norms.scalars).compile(measures | usable), len(spine))
+        context = context_of(connection, len(spine), numbers, columns)
+    values = np.full((len(spine), len(ids)), np.nan)
+    absences = np.full((len(spine), len(ids)), NOT_APPLICABLE, dtype=np.uint8)
+    for column, name in enumerate(ids):
+        evidence = np.zeros(len(spine))
+        if name in computable:
+            values[:, column], absences[:, column], evidence = _feature(CATALOGUE[name], numbers, norms)
+        context[f"n_eff_{name.lower()}"] = evidence
+    return FeatureTable(spine, operators.operator_ids, ids, values, absences, context)
+
+
+def run(connection: duckdb.DuckDBPyConnection, program: Program, n: int) -> dict[str, NDArray[Any]]:
+    """Run a compiled program over the standing spine and give each measure by row, shape (n,); NaN or None where absent."""
+    numbers: dict[str, NDArray[Any]] = {}
+    try:
+        for table, sql in program.tables.items():
+            connection.execute(f"CREATE TEMP TABLE {table} AS {sql}")
+        for query in program.queries:
+            columns = connection.execute(query.sql).fetchnumpy()
+            rows = columns["row_id"]
+            for measure in query.measures:
+                numbers[measure] = _scattered(columns[measure], rows, n)
+    finally:
+        for table in program.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+    return numbers
+
+
+@contextmanager
+def standing(
+    connection: duckdb.DuckDBPyConnection, spine: Spine, operators: OperatorTable, norms: Norms
+) -> Iterator[None]:
+    """Stand the spine, its members and the norms up as temporary tables, and take them down again."""
+    as_of = np.asarray(spine.as_of, dtype="datetime64[us]")
+    rows = operators.member_rows()
+    members = pa.array(operators.member_ids.tolist(), type=pa.string())
+    asked = pa.array(np.asarray(spine.account_ids)[rows].tolist(), type=pa.string())
+    made = {
+        SPINE: pa.table(
+            {
+                "row_id": pa.array(rows.astype(np.int32)),
+                "member_no": pa.array((np.arange(len(rows)) - operators.offsets[rows]).astype(np.int32)),
+                "subject_id": pa.array(np.asarray(spine.subject_ids)[rows].tolist(), type=pa.string()),
+                "account_id": members,
+                "is_self": pc.equal(members, asked),
+                "as_of": pa.array(as_of[rows]),
+                "operator_size": pa.array(operators.sizes[rows]),
+            }
+        ),
+        INSTANTS: pa.table({"row_id": pa.array(np.arange(len(spine), dtype=np.int32)), "as_of": pa.array(as_of)}),
+    } | norms.tables
+    try:
+        for name, table in made.items():
+            connection.register("feature_incoming", table)
+            connection.execute(f"CREATE TEMP TABLE {name} AS FROM feature_incoming")
+            connection.unregister("feature_incoming")
+        yield
+    finally:
+        for name in made:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def market_columns_of(connection: duckdb.DuckDBPyConnection) -> Columns:
+    """Give, for each market table that the connection knows, its canonical columns."""
+    found: dict[str, tuple[str, ...]] = {}
+    for table, column in connection.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY table_name, column_index"
+    ).fetchall():
+        if table in TABLES and column in TABLES[table].column_names:
+            found[table] = (*found.get(table, ()), column)
+    return found
+
+
+def shrunk(
+    values: NDArray[np.float64], evidence: NDArray[np.float64], prior: float, shrinkage: Shrinkage
+) -> NDArray[np.float64]:
+    """Pull rates towards the prior: `(rate * evidence + strength * prior) / (evidence + strength)`."""
+    pulled: NDArray[np.float64] = (values * evidence + shrinkage.strength * prior) / (evidence + shrinkage.strength)
+    return pulled
+
+
+def _named(feature: Feature) -> dict[str, Measure]:
+    """Name the measures of a feature for the compiler."""
+    names = (f"{feature.id}_value", f"{feature.id}_evidence", f"{feature.id}_denominator")
+    return dict(zip(names, measures_of(feature), strict=False))
+
+
+def _feature(
+    feature: Feature, numbers: Mapping[str, NDArray[Any]], norms: Norms
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
+    """Turn a feature's measures into values, absences and the evidence behind them."""
+    values: NDArray[np.float64] = numbers[f"{feature.id}_value"]
+    evidence = np.nan_to_num(numbers[f"{feature.id}_evidence"], nan=0.0)
+    if feature.shrinkage is not None:
+        denominator = numbers[f"{feature.id}_denominator"]
+        values = shrunk(values, denominator, norms.priors.get(feature.id, 0.0), feature.shrinkage)
+    if feature.value_of_nothing is not None:
+        values = np.where(np.isnan(values), feature.value_of_nothing, values)
+    is_there = np.isfinite(values) & (evidence >= feature.minimum_evidence)
+    absences = np.where(is_there, OBSERVED, NOT_OBSERVED).astype(np.uint8)
+    return np.where(is_there, values, np.nan), absences, evidence
+
+
+def _scattered(column: NDArray[Any], rows: NDArray[Any], n: int) -> NDArray[Any]:
+    """Lay one measure out by row."""
+    if column.dtype == object:
+        texts: NDArray[Any] = np.full(n, None, dtype=object)
+        texts[rows] = np.ma.filled(column, None)
+        return texts
+    numbers = np.full(n, np.nan)
+    numbers[rows] = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+    return numbers

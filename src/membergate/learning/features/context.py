@@ -1,0 +1,106 @@
+"""Context: what peers, fairness tables and policies read beside the features. It never raises risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from membergate.learning.features.declaration import Measure
+from membergate.learning.features.lineage import Columns
+from membergate.learning.features.lookalikes import LOOK_ALIKES, PROFILE
+from membergate.learning.features.sharing import INSTANTS
+
+POST_PROMOTION_DAYS = 14
+"""For so long after a promotion people still live on what they stocked."""
+_TEXTS = {
+    "region_code": Measure("subject", "MAX(region_code)", scope="account"),
+    "declared_use": Measure("subject", "MAX(declared_use)", scope="account"),
+}
+_COUNTS = {
+    "tenure_days": Measure("subject", "MAX(tenure_days)", scope="account"),
+    "history_days": Measure("order", "MAX(age_days)", scope="account"),
+    "orders": Measure("order", "COUNT(DISTINCT order_key)", scope="account"),
+    "units": Measure("line", "SUM(units)", scope="account"),
+}
+_RATIOS = {
+    "company_invoice_ratio": Measure("order", "COUNT(*) FILTER (WHERE is_company_invoice) / COUNT(*)", scope="account"),
+}
+CONTEXT_MEASURES: dict[str, Measure] = _TEXTS | _COUNTS | _RATIOS | {f"profile_{k}": m for k, m in PROFILE.items()}
+"""What is measured for the context, beside the features' own measures."""
+
+
+def context_of(
+    connection: duckdb.DuckDBPyConnection, n: int, numbers: Mapping[str, NDArray[Any]], columns: Columns
+) -> dict[str, NDArray[Any]]:
+    """Assemble the context of every row.
+
+    Counts without any row are 0; `company_invoice_ratio` is NaN without orders or invoices; texts are "" where unknown.
+
+    Parameters
+    ----------
+    connection
+        With the spine standing in it.
+    n
+        Rows of the spine.
+    numbers
+        What the context measures gave.
+    columns
+        What the market has.
+    """
+    context: dict[str, NDArray[Any]] = {}
+    for name in _TEXTS:
+        texts = numbers.get(name, np.full(n, None, dtype=object))
+        context[name] = np.array(["" if text is None else text for text in texts], dtype=np.str_)
+    for name in _COUNTS:
+        context[name] = np.nan_to_num(numbers.get(name, np.zeros(n)), nan=0.0)
+    for name in _RATIOS:
+        context[name] = numbers.get(name, np.full(n, np.nan))
+    context["regime"] = _regimes(connection, n, columns)
+    context["look_alike"] = _look_alikes(connection, n, numbers, context)
+    return context
+
+
+def _regimes(connection: duckdb.DuckDBPyConnection, n: int, columns: Columns) -> NDArray[np.str_]:
+    """Tell each row's place in the promotion calendar, by the promotions that were known as of its instant."""
+    if "promotions" not in columns:
+        return np.full(n, "ordinary")
+    warm = "warm_up_starts_at" if "warm_up_starts_at" in columns["promotions"] else "starts_at"
+    rows = connection.execute(
+        f"""
+        SELECT CASE
+            WHEN BOOL_OR(i.as_of BETWEEN p.starts_at AND p.ends_at) THEN 'burst'
+            WHEN BOOL_OR(i.as_of >= COALESCE(p.{warm}, p.starts_at) AND i.as_of < p.starts_at) THEN 'pre_heat'
+            WHEN BOOL_OR(i.as_of > p.ends_at AND i.as_of <= p.ends_at + INTERVAL {POST_PROMOTION_DAYS} DAY) THEN 'post'
+            ELSE 'ordinary' END
+        FROM {INSTANTS} AS i LEFT JOIN promotions AS p
+          ON p.visible_at <= i.as_of AND COALESCE(p.superseded_at, TIMESTAMP 'infinity') > i.as_of
+        GROUP BY i.row_id ORDER BY i.row_id
+        """
+    ).fetchnumpy()
+    return np.array(next(iter(rows.values())), dtype=np.str_)
+
+
+def _look_alikes(
+    connection: duckdb.DuckDBPyConnection,
+    n: int,
+    numbers: Mapping[str, NDArray[Any]],
+    context: Mapping[str, NDArray[Any]],
+) -> NDArray[np.str_]:
+    """Type each row by the first guard that it satisfies; "" where it satisfies none."""
+    profile = {name: pa.array(numbers.get(f"profile_{name}", np.full(n, np.nan)), from_pandas=True) for name in PROFILE}
+    known = {name: pa.array(context[name], from_pandas=True) for name in (*_COUNTS, *_RATIOS)}
+    table = pa.table(profile | known | {"row_id": pa.array(np.arange(n))})
+    cases = " ".join(f"WHEN {guard.sql} THEN '{guard.name}'" for guard in LOOK_ALIKES)
+    connection.register("feature_profile", table)
+    try:
+        rows = connection.execute(
+            f"SELECT CASE {cases} ELSE '' END AS t FROM feature_profile ORDER BY row_id"
+        ).fetchnumpy()
+    finally:
+        connection.unregister("feature_profile")
+    return np.array(rows["t"], dtype=np.str_)

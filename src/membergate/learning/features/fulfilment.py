@@ -1,0 +1,54 @@
+"""Family E, fulfilment: where the parcels go, and to whom."""
+
+from __future__ import annotations
+
+from membergate.learning.features.declaration import Feature, Shrinkage
+
+FEATURES = (
+    Feature(
+        id="E2",
+        name="one_time_recipient_share",
+        summary="recipients used once, the main one left out, as a share of all recipients",
+        rationale="who sells first and ships to the buyer never ships there again",
+        unit="ratio",
+        grain="recipient",
+        sql="(COUNT(*) FILTER (WHERE orders = 1) - CAST(MAX(orders) = 1 AS INTEGER)) / COUNT(*)",
+        evidence="COUNT(*)",
+        sense=+1,
+        harms=("gift_giver",),
+        robust_variant="shrunk by eight recipients' worth of the population's share +++",
+        shrinkage=Shrinkage("COUNT(*)", strength=8),
+    ),
+    Feature(
+        id="E4",
+        name="ship_to_self_share",
+        summary="share of units sent to habitual places of living or work, or to the main one where none is habitual yet",
+        rationale="stands for consumption",
+        unit="ratio",
+        grain="destination",
+        sql=(
+            "CASE WHEN COUNT(*) FILTER (WHERE is_private AND is_habit) = 0"
+            " THEN COALESCE(MAX(units) FILTER (WHERE is_private), 0)"
+            " ELSE SUM(units) FILTER (WHERE is_private AND is_habit) END / SUM(units)"
+        ),
+        evidence="SUM(units)",
+        sense=-1,
+        harms=("gift_giver", "family_abroad"),
+        robust_variant="dorms, schools, offices, pickup points and lockers count as one's own place",
+        shrinkage=Shrinkage("SUM(units)", strength=5),
+    ),
+    Feature(
+        id="E5",
+        name="addr_account_degree",
+        summary="log of the accounts that use the delivery addresses, above what is typical of the kind of address",
+        rationale="rings and warehouses gather accounts at one place",
+        unit="log_ratio",
+        grain="address_use",
+        sql="FIXED_SUM(orders * (LN(1 + LEAST(accounts, 1000)) - typical_log_accounts)) / SUM(orders)",
+        evidence="SUM(orders)",
+        sense=+1,
+        harms=("dorm", "rural_pickup", "office"),
+        robust_variant="logarithmic, capped, normalised by kind; believed only together with H5 ++",
+    ),
+)
+"""The family's declarations."""

@@ -1,0 +1,356 @@
+"""What features aggregate: relations cut as of each row's instant, and the grains grouped out of them.
+
+A relation reads one table of events (alias `e`), joined on the account to the spine (alias `x`) and to what describes the
+event. A grain groups a relation, or another grain, once for all features that aggregate it. Nothing here names an
+instant: the compiler adds the as-of cut to every market table it reads, so no declaration can see the future.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DAY_US = 86_400_000_000
+"""Microseconds in a day."""
+LONGEST_WINDOW_DAYS = 365
+"""Events older than this are read by no feature."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """A table that describes an event.
+
+    Parameters
+    ----------
+    alias
+        The name under which columns refer to it.
+    table
+        A market table, cut as of the instant, or a norm (`norm_…`), which is fitted and needs no cut.
+    on
+        The SQL condition, over `e` and earlier aliases.
+    is_inner
+        Whether an event without a match is dropped.
+    """
+
+    alias: str
+    table: str
+    on: str
+    is_inner: bool = False
+
+    @property
+    def is_norm(self) -> bool:
+        """Whether it joins a fitted norm."""
+        return self.table.startswith("norm_")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Visible events of the spine's accounts, one row an event.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    table
+        The market table of the events; empty for the spine itself.
+    event_time
+        The column that says when an event happened; `age_days` is counted from it.
+    columns
+        Name -> SQL alternatives, best first: the first one whose market columns all exist is taken, and the last one says
+        what is needed at least.
+    joins
+        What describes the events; read only where a used column names the alias.
+    """
+
+    name: str
+    table: str
+    event_time: str
+    columns: dict[str, tuple[str, ...]]
+    joins: tuple[Join, ...] = ()
+
+    def join(self, alias: str) -> Join | None:
+        """Give the join of that alias, or None for the relation's own."""
+        return next((join for join in self.joins if join.alias == alias), None)
+
+
+@dataclass(frozen=True)
+class SharedCount:
+    """How many accounts of the whole market share a grain's keys, as of the row's instant.
+
+    Parameters
+    ----------
+    name
+        The column it adds to the grain.
+    keys
+        The grain's keys that make the shared thing.
+    relation
+        The relation in which all accounts are looked for; it must have the keys as columns.
+    window_days
+        For dated things (a key is a day or a week): events older than this, seen from the spine's earliest instant, need not
+        be read. None for things that last, whose accounts are counted over all of history.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    relation: str
+    window_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Columns that a grain takes from a fitted norm by one of its keys.
+
+    Parameters
+    ----------
+    table
+        The norm.
+    key
+        The grain's key, of the same name in the norm.
+    columns
+        Name -> SQL over alias `n`, with its default for keys that the norm does not know.
+    """
+
+    table: str
+    key: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Grain:
+    """A relation or grain grouped by the spine's row and some keys.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    source
+        The relation or grain that it groups.
+    keys
+        What to group by: columns of the source, or `SQL AS name` over them.
+    columns
+        Name -> SQL aggregate over the source.
+    where
+        SQL over the source's columns; rows that do not satisfy it are left out.
+    lookups, shared
+        What is added to each group.
+    window_days
+        Only source rows of the last so many days; it needs a source that carries `age_days`.
+    """
+
+    name: str
+    source: str
+    keys: tuple[str, ...]
+    columns: dict[str, str]
+    where: str = ""
+    lookups: tuple[Lookup, ...] = ()
+    shared: tuple[SharedCount, ...] = ()
+    window_days: int | None = None
+    added: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = {name for lookup in self.lookups for name in lookup.columns} | {count.name for count in self.shared}
+        object.__setattr__(self, "added", frozenset(names))
+
+
+_SKU = Join("s", "skus", "s.sku_id = e.sku_id")
+_SKU_NORM = Join("n", "norm_sku", "n.sku_id = e.sku_id")
+_RESALE = ("COALESCE(s.market_price_minor, n.resale_price_minor)", "n.resale_price_minor")
+
+LINE = Relation(
+    "line",
+    "order_lines",
+    "ordered_at",
+    {
+        "units": ("e.quantity",),
+        "content": ("e.quantity * GREATEST(COALESCE(s.pack_size, 1), 1)", "e.quantity"),
+        "sku": ("HASH(e.sku_id)",),
+        "category": ("COALESCE(s.category_l2, s.category_l1)", "s.category_l1"),
+        "day": (f"EPOCH_US(e.ordered_at) // {DAY_US}",),
+        "paid_minor": ("e.quantity * e.net_price_minor",),
+        "benefit_minor": (
+            "COALESCE(e.member_discount_minor, 0) + COALESCE(e.coupon_discount_minor, 0)",
+            "COALESCE(e.member_discount_minor, 0)",
+        ),
+        "margin_ratio": tuple(
+            f"GREATEST(-1.0, LEAST(3.0, ({price} - e.net_price_minor) / NULLIF(e.net_price_minor, 0)))"
+            for price in _RESALE
+        ),
+        "gain_minor": tuple(f"e.quantity * GREATEST(0, {price} - e.net_price_minor)" for price in _RESALE),
+        "resale_score": ("COALESCE(n.resale_score, PRIOR('resale_score'))",),
+        "is_top_sku": ("COALESCE(n.is_top, FALSE)",),
+        "usual_accounts": ("COALESCE(n.daily_accounts, PRIOR('daily_accounts'))",),
+        "limit_units": ("s.limit_quantity",),
+        "limit_window_no": (
+            f"(EPOCH_US(x.as_of) - EPOCH_US(e.ordered_at)) // {DAY_US} // GREATEST(COALESCE(s.limit_window_days, {LONGEST_WINDOW_DAYS}), 1)",
+            "0",
+        ),
+        "is_promotion_day": ("p.day IS NOT NULL",),
+        "is_gift": ("COALESCE(o.gift, FALSE)", "FALSE"),
+        "address": ("HASH(o.address_id)",),
+        "place_kind": ("COALESCE(a.kind, 'unknown')", "'unknown'"),
+    },
+    (
+        _SKU,
+        _SKU_NORM,
+        Join("o", "orders", "o.order_id = e.order_id AND o.account_id = x.account_id"),
+        Join("a", "addresses", "a.address_id = o.address_id"),
+        Join("p", "feature_promotion_days", f"p.day = EPOCH_US(e.ordered_at) // {DAY_US}"),
+    ),
+)
+"""Order lines. Prices are per unit, discounts per line; `content` counts a pack as its pieces."""
+
+ORDER = Relation(
+    "order",
+    "orders",
+    "ordered_at",
+    {
+        "order_key": ("HASH(e.order_id)",),
+        "address": ("HASH(e.address_id)",),
+        "place_kind": ("COALESCE(a.kind, 'unknown')", "'unknown'"),
+        "recipient": ("HASH(e.recipient_tok)",),
+        "is_gift": ("COALESCE(e.gift, FALSE)",),
+        "is_company_invoice": ("COALESCE(e.invoice_type = 'company', FALSE)",),
+        "lane": ("COALESCE(e.lane, 'consumer')",),
+    },
+    (Join("a", "addresses", "a.address_id = e.address_id"),),
+)
+"""Orders, without what later becomes of them: `orders.status` is off limits."""
+
+DELIVERY = Relation(
+    "delivery",
+    "shipments",
+    "delivered_at",
+    {
+        "sku": ("HASH(l.sku_id)",),
+        "place": ("HASH(COALESCE(a.geohash, e.address_id))", "HASH(e.address_id)"),
+        "week": (f"EPOCH_US(e.delivered_at) // {7 * DAY_US}",),
+        "weekly_share": ("COALESCE(n.weekly_share, PRIOR('weekly_share'))",),
+    },
+    (
+        Join("l", "order_lines", "l.order_id = e.order_id", is_inner=True),
+        Join("a", "addresses", "a.address_id = e.address_id"),
+        Join("n", "norm_sku", "n.sku_id = l.sku_id"),
+    ),
+)
+"""What was delivered where: one row a line of a delivered order. The place is the final one, after any re-routing."""
+
+APPLICATION = Relation(
+    "application",
+    "applications",
+    "submitted_at",
+    {"is_other": ("e.application_id <> x.subject_id",)},
+)
+"""Applications for membership."""
+
+SUBJECT = Relation(
+    "subject",
+    "",
+    "",
+    {
+        "operator_size": ("x.operator_size",),
+        "tenure_days": (f"(EPOCH_US(x.as_of) - EPOCH_US(c.registered_at)) // {DAY_US}",),
+        "region_code": ("c.region_code",),
+        "declared_use": ("c.declared_use",),
+    },
+    (Join("c", "accounts", "c.account_id = x.account_id"),),
+)
+"""The question itself, and the account's own row."""
+
+RELATIONS = {relation.name: relation for relation in (LINE, ORDER, DELIVERY, APPLICATION, SUBJECT)}
+"""Every relation by name."""
+
+_GRAINS = (
+    Grain("sku", "line", ("sku",), {"units": "SUM(units)", "lines": "COUNT(*)"}),
+    Grain("sku_day", "line", ("sku", "day"), {"units": "SUM(units)"}, where="NOT is_gift"),
+    Grain(
+        "limit_window",
+        "line",
+        ("member_no", "sku", "limit_window_no"),
+        {"units": "SUM(units)", "limit_units": "MIN(limit_units)"},
+        where="limit_units > 0",
+    ),
+    Grain(
+        "category_day",
+        "line",
+        ("category", "age_days"),
+        {"content": "SUM(content)", "lines": "COUNT(*)", "gain_minor": "SUM(gain_minor)"},
+    ),
+    Grain(
+        "category",
+        "category_day",
+        ("category",),
+        {
+            "lines": "SUM(lines)",
+            "content": "SUM(content)",
+            "days": "COUNT(*)",
+            "first_age_days": "MAX(age_days)",
+            "last_age_days": "MIN(age_days)",
+            "last_content": "ARG_MIN(content, age_days)",
+        },
+        lookups=(
+            Lookup(
+                "norm_category",
+                "category",
+                {"daily_content": "COALESCE(n.daily_content, PRIOR('daily_content'))"},
+            ),
+        ),
+    ),
+    Grain(
+        "category_month",
+        "category_day",
+        ("category", "age_days // 30 AS month_no"),
+        {"content": "SUM(content)", "gain_minor": "SUM(gain_minor)"},
+        lookups=(Lookup("norm_category", "category", {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
+    ),
+    Grain("buying_day", "line", ("day",), {"units": "SUM(units)", "is_promotion": "BOOL_OR(is_promotion_day)"}),
+    Grain(
+        "destination",
+        "line",
+        ("member_no", "address"),
+        {
+            "units": "SUM(units)",
+            "is_private": "BOOL_AND(place_kind NOT IN ('warehouse', 'forwarder', 'shop'))",
+            "is_habit": "MAX(age_days) > MIN(age_days)",
+        },
+        where="address IS NOT NULL",
+    ),
+    Grain(
+        "address_use",
+        "order",
+        ("address", "place_kind"),
+        {"orders": "COUNT(*)"},
+        where="address IS NOT NULL",
+        lookups=(
+            Lookup(
+                "norm_place_kind",
+                "place_kind",
+                {"typical_log_accounts": "COALESCE(n.typical_log_accounts, PRIOR('typical_log_accounts'))"},
+            ),
+        ),
+        shared=(SharedCount("accounts", ("address",), "order"),),
+    ),
+    Grain("recipient", "order", ("recipient",), {"orders": "COUNT(*)"}, where="recipient IS NOT NULL"),
+    Grain(
+        "quiet_bucket",
+        "line",
+        ("sku", "day"),
+        {"usual_accounts": "MIN(usual_accounts)"},
+        where="NOT is_promotion_day AND NOT is_top_sku",
+        shared=(SharedCount("accounts", ("sku", "day"), "line", 90),),
+        window_days=90,
+    ),
+    Grain(
+        "delivery_bucket",
+        "delivery",
+        ("sku", "place", "week"),
+        {"members": "COUNT(DISTINCT member_no)", "weekly_share": "MIN(weekly_share)"},
+        where="place IS NOT NULL",
+        shared=(
+            SharedCount("accounts", ("sku", "place", "week"), "delivery", 90),
+            SharedCount("accounts_at_place", ("place",), "delivery"),
+        ),
+        window_days=90,
+    ),
+)
+
+GRAINS = {grain.name: grain for grain in _GRAINS}
+"""Every grain by name."""

@@ -1,0 +1,187 @@
+"""What a feature needs, read off its own SQL: from its expression down through grains to the market's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from membergate.domain.errors import BadInputError
+from membergate.learning.features.declaration import Feature, Measure
+from membergate.learning.features.expressions import columns_of
+from membergate.learning.features.grains import GRAINS, RELATIONS, Relation
+from membergate.market.schema import TABLES, VERSION_COLUMNS
+
+Columns = Mapping[str, tuple[str, ...]]
+"""Loaded table -> the canonical columns that the data really has."""
+BaseColumn = tuple[str, str]
+"""A relation's name and one of its columns."""
+SPINE_COLUMNS = frozenset({"row_id", "member_no", "is_self", "age_days"})
+"""Columns that every relation has from the spine."""
+DERIVED_TABLES = {"feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"})}
+"""Tables that the compiler makes itself, and the market columns that it makes them from."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a feature can be computed from the data that is there.
+
+    Parameters
+    ----------
+    feature
+        The feature.
+    is_computable
+        Whether everything that it needs is there.
+    missing
+        `table.column` names that it needs and the data has not.
+    improved_by
+        `table.column` names that the data has not and that would make it better; it works without them.
+    """
+
+    feature: Feature
+    is_computable: bool
+    missing: tuple[str, ...]
+    improved_by: tuple[str, ...]
+
+
+def measures_of(feature: Feature) -> tuple[Measure, ...]:
+    """Give everything that is computed for a feature: value, evidence, denominator."""
+    return tuple(m for m in (feature.value, feature.evidence_count, feature.denominator) if m is not None)
+
+
+def base_columns(grain: str, sql: str) -> frozenset[BaseColumn]:
+    """Walk from SQL over a grain or relation down to the relations' columns that it stands on.
+
+    Raises
+    ------
+    BadInputError
+        If it names a column that its grain has not.
+    """
+    found: set[BaseColumn] = set()
+    for _, name in columns_of(sql):
+        found |= _below(grain, name)
+    return frozenset(found | _frame(grain))
+
+
+def needs(measures: Iterable[Measure]) -> frozenset[str]:
+    """Give the market's columns, `table.column`, without which the measures cannot be computed."""
+    found: set[str] = set()
+    for measure in measures:
+        found |= _relation_needs(relation_of(measure.grain))
+        for relation, column in base_columns(measure.grain, measure.sql):
+            found |= market_columns(RELATIONS[relation], RELATIONS[relation].columns[column][-1])
+    return frozenset(found)
+
+
+def uses(measures: Iterable[Measure]) -> frozenset[str]:
+    """Give the market's columns that the measures read where they are there, needed or not."""
+    found: set[str] = set()
+    for measure in measures:
+        for relation, column in base_columns(measure.grain, measure.sql):
+            for sql in RELATIONS[relation].columns[column]:
+                found |= market_columns(RELATIONS[relation], sql)
+    return frozenset(found)
+
+
+def availability_of(feature: Feature, columns: Columns) -> Availability:
+    """Say whether a feature can be computed from these columns, and what is missing."""
+    present = _present(columns)
+    needed = needs(measures_of(feature))
+    missing = tuple(sorted(needed - present))
+    improved_by = tuple(sorted(uses(measures_of(feature)) - needed - present))
+    return Availability(feature, not missing, missing, improved_by)
+
+
+def is_computable(measure: Measure, columns: Columns) -> bool:
+    """Whether a measure can be computed from these columns."""
+    return needs([measure]) <= _present(columns)
+
+
+def best_alternative(relation: Relation, column: str, columns: Columns) -> str:
+    """Give the SQL of a relation's column: its best alternative whose market columns all exist.
+
+    Raises
+    ------
+    BadInputError
+        If not even the last one can be had; ask `availability_of` first.
+    """
+    present = _present(columns)
+    for sql in relation.columns[column]:
+        if market_columns(relation, sql) <= present:
+            return sql
+    raise BadInputError(f"{relation.name}.{column} cannot be computed from this data")
+
+
+def relation_of(grain: str) -> Relation:
+    """Give the relation that a grain stands on."""
+    while grain in GRAINS:
+        grain = GRAINS[grain].source
+    return RELATIONS[grain]
+
+
+def market_columns(relation: Relation, sql: str) -> frozenset[str]:
+    """Give the market's columns that a relation's SQL reads, those of the joins that it takes included."""
+    read = set(columns_of(sql))
+    # Backwards: a join's condition names its own alias and earlier ones.
+    for join in reversed(relation.joins):
+        if any(alias == join.alias for alias, _ in read):
+            read |= columns_of(join.on)
+    found: set[str] = set()
+    for alias, name in read:
+        join_of_alias = relation.join(alias)
+        table = relation.table if join_of_alias is None else join_of_alias.table
+        if table in DERIVED_TABLES:
+            found |= DERIVED_TABLES[table]
+        elif table in TABLES and alias != "x" and name not in (*TABLES[table].inherited_columns, *VERSION_COLUMNS):
+            found.add(f"{table}.{name}")
+    return frozenset(found)
+
+
+def _relation_needs(relation: Relation) -> frozenset[str]:
+    """Give what a relation needs whatever is asked of it: its account, its time, its inner joins."""
+    if not relation.table:
+        return frozenset()
+    found = set(market_columns(relation, f"e.account_id = e.{relation.event_time}"))
+    for join in relation.joins:
+        if join.is_inner:
+            found |= market_columns(relation, join.on)
+    return frozenset(found)
+
+
+def _below(grain: str, name: str) -> frozenset[BaseColumn]:
+    """Give the relations' columns under one column of a grain."""
+    if name in SPINE_COLUMNS and (grain in RELATIONS or name in key_names(grain)):
+        return frozenset()
+    if grain in RELATIONS:
+        if name not in RELATIONS[grain].columns:
+            raise BadInputError(f"{grain} has no column {name!r}", allowed=", ".join(RELATIONS[grain].columns))
+        return frozenset({(grain, name)})
+    declared = GRAINS[grain]
+    if name in declared.added:
+        return frozenset()
+    sql = declared.columns.get(name) or key_names(grain).get(name)
+    if sql is None:
+        raise BadInputError(f"{grain} has no column {name!r}", allowed=", ".join((*declared.columns, *declared.added)))
+    return base_columns(declared.source, sql)
+
+
+def _frame(grain: str) -> frozenset[BaseColumn]:
+    """Give what a grain stands on whatever is asked of it: its keys, its condition, those of its sources."""
+    if grain in RELATIONS:
+        return frozenset()
+    declared = GRAINS[grain]
+    found: set[BaseColumn] = set()
+    for sql in (*key_names(grain).values(), declared.where or "TRUE"):
+        found |= base_columns(declared.source, sql)
+    return frozenset(found)
+
+
+def key_names(grain: str) -> dict[str, str]:
+    """Give a grain's keys: name -> SQL over its source."""
+    from membergate.learning.features.expressions import parse
+
+    keys = (parse(key) for key in GRAINS[grain].keys)
+    return {key.alias_or_name: key.unalias().sql(dialect="duckdb") for key in keys}
+
+
+def _present(columns: Columns) -> frozenset[str]:
+    return frozenset(f"{table}.{name}" for table, names in columns.items() for name in names)
