@@ -117,7 +117,7 @@ def load_model(folder: Path) -> IdentificationModel:
     if manifest["boosters"]:
         texts = [(folder / f"head-{number}.txt").read_text(encoding="utf-8") for number in range(manifest["boosters"])]
         head = SupervisedHead(
-            tuple(lightgbm.Booster(model_str=text, params={"num_threads": 2, "verbosity": -1}) for text in texts),
+            tuple(lightgbm.Booster(model_str=text) for text in texts),
             tuple(manifest["columns"]),
         )
     lineage = manifest["lineage"]
