@@ -96,11 +96,11 @@ class Door:
             instant = parse_instant(text)
         except (BadInputError, OverflowError) as error:  # an offset can carry year 1 or 9999 over the calendar's edge
             allowed = error.allowed if isinstance(error, BadInputError) else "years from 1970"
-            raise BadInputError(f"cannot read {text!r} as an instant", where="as_of", allowed=allowed) from None
+            raise BadInputError(f"cannot read {text!r} as an instant", where="body.as_of", allowed=allowed) from None
         if not _EARLIEST <= instant <= latest:
             raise BadInputError(
                 f"nothing can be judged as of {text!r}",
-                where="as_of",
+                where="body.as_of",
                 allowed=f"from {format_instant(_EARLIEST)} to the present, {format_instant(latest)}",
             )
         return instant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from traceback import format_exception
 from typing import Any
 
 import structlog
@@ -23,16 +24,26 @@ from membergate.domain.errors import (
 from membergate.store import RecordConflictError
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class NotReadyError(MembergateError):
+    """The service cannot decide now; the same question may be asked again later."""
+
+    code = "not_ready"
+
+
 _STATUSES: dict[type[MembergateError], HTTPStatus] = {
     BadInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownSubjectError: HTTPStatus.NOT_FOUND,
     RecordConflictError: HTTPStatus.CONFLICT,
     RefusedError: HTTPStatus.CONFLICT,
+    NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotEnoughDataError: HTTPStatus.SERVICE_UNAVAILABLE,
     WorkspaceError: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelError: HTTPStatus.SERVICE_UNAVAILABLE,
     PolicyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_BODY, _FRAMEWORK_BODY = "body", "data"
 _log = structlog.get_logger("membergate.service")
 
 
@@ -69,14 +80,14 @@ def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) ->
     status = HTTPStatus(error.status_code)
     code = status.name.lower()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error(code, exc_info=error)
+        _log.error(code, traceback=_traceback(error))
         return problem(status, code=code, what=status.phrase)
     return problem(status, dict(error.headers or {}), code=code, what=error.detail or status.phrase)
 
 
 def answer_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Answer an error that nobody foresaw: the log learns all of it, the client nothing."""
-    _log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
+    _log.error("unforeseen", method=request.method, path=request.url.path, traceback=_traceback(error))
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         code="unforeseen",
@@ -93,9 +104,14 @@ def problem(
     return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
+def _traceback(error: Exception) -> str:
+    """Write a traceback without local variables: they may hold what no log should."""
+    return "".join(format_exception(error))
+
+
 def _pointed(error: ValidationException) -> dict[str, str]:
     """Name the fields that were refused, and what each should have been."""
     complaints = [part for part in error.extra or [] if isinstance(part, dict)] if isinstance(error.extra, list) else []
-    fields = [str(part.get("key") or "body") for part in complaints]
-    messages = [str(part.get("message")) for part in complaints]
-    return {"what": "; ".join(messages) or error.detail, "where": ", ".join(fields) or "body"}
+    where = [_BODY if part.get("key") in {None, _FRAMEWORK_BODY} else f"{_BODY}.{part['key']}" for part in complaints]
+    what = [str(part["message"]) for part in complaints if part.get("message") != f"'{_FRAMEWORK_BODY}'"]
+    return {"what": "; ".join(what) or "the body is empty", "where": ", ".join(where) or _BODY}

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from litestar import Response, get, post
+from litestar import get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
 
 from membergate.domain.errors import MembergateError
 from membergate.service.documents import AdmissionQuestion, Alive, DecisionAnswer, Ready, answer
 from membergate.service.door import Door
 from membergate.service.guarding import only_json
-from membergate.service.problems import MEDIA_TYPE, Problem, problem
+from membergate.service.problems import MEDIA_TYPE, NotReadyError, Problem
 
 
 def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
     return {
         int(status): ResponseSpec(Problem, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE)
-        for status in statuses
+        for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST, *statuses)
     }
 
 
@@ -29,7 +31,6 @@ def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
     tags=["decisions"],
     summary="May this account join?",
     responses=_refusals(
-        HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -37,7 +38,7 @@ def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def decide_admission(data: AdmissionQuestion, door: Door) -> DecisionAnswer:
+def decide_admission(data: JSONBody[AdmissionQuestion], door: NamedDependency[Door]) -> DecisionAnswer:
     """Decide an application. The decision is on record when the answer leaves; asking again gives the same answer."""
     return answer(door.decide(data))
 
@@ -49,12 +50,12 @@ def decide_admission(data: AdmissionQuestion, door: Door) -> DecisionAnswer:
     summary="A decision, again",
     responses=_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def read_decision(decision_id: str, door: Door) -> DecisionAnswer:
+def read_decision(decision_id: FromPath[str], door: NamedDependency[Door]) -> DecisionAnswer:
     """Read a decision that is on record, with its evidence and its explanation."""
     return answer(door.decision(decision_id))
 
 
-@get("/health", sync_to_thread=False, tags=["operation"], summary="Is the process alive?")
+@get("/health", sync_to_thread=False, tags=["operation"], summary="Is the process alive?", responses=_refusals())
 def health() -> Alive:
     """Tell that the process answers; it asks nothing else."""
     return Alive("alive")
@@ -67,12 +68,12 @@ def health() -> Alive:
     summary="Can it decide?",
     responses=_refusals(HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def ready(door: Door) -> Ready | Response[Problem]:
+def ready(door: NamedDependency[Door]) -> Ready:
     """Tell with which model and policy the service decides, or why it cannot."""
     try:
         model_version, policy_version = door.readiness()
     except MembergateError as error:
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, **error.as_record())
+        raise NotReadyError(error.what, where=error.where, allowed=error.allowed, next_step=error.next_step) from error
     return Ready("ready", model_version, policy_version)
 
 

@@ -117,7 +117,7 @@ def _postgresql_engine(url: URL) -> Engine:
         return create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,  # a restarted server costs one round trip, not one failed decision
-            connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+            connect_args={"connect_timeout": 10, "options": f"{url.query.get('options', '')} -c timezone=UTC"},
         )
     except ModuleNotFoundError:
         raise BadInputError(

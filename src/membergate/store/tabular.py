@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 
 import msgspec
@@ -72,6 +73,7 @@ def decisions_from_table(table: pa.Table) -> tuple[Decision, ...]:
     records = table.to_pylist()
     for record in records:
         record["reason_codes"] = msgspec.json.encode(record["reason_codes"])
+        record |= {column: record[column].astimezone(UTC) for column in ("decided_at", "as_of")}
     return tuple(map(decision_from_record, records))
 
 
