@@ -466,7 +466,7 @@ _LABELS = Table(
         *_id("category_l1", "store_id"),
         Column("propensity", Kind.NUMBER, minimum=SMALLEST_PROPENSITY, maximum=1),
     ),
-    key=("subject_type", "subject_id", "source", "decided_at", "category_l1", "store_id"),
+    key=("subject_type", "subject_id", "source", "decided_at"),
     event=("decided_at",),
 )
 
