@@ -72,7 +72,8 @@ def _print_market(shown: MarketShown) -> None:
         "operators never met before"
     )
     say(f"(b) less (a): {with_interval(shown.difference)} of genuine applicants, at the strict rule's leakage")
-    say(shown.certificate_line)
+    for certificate in shown.certificates:
+        say(certificate)
     for note in shown.notes:
         say(f"note: {note}")
     say("An illustrative simulation: evidence about the method, not about a real shop.")

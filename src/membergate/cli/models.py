@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from membergate.cli.markets import progress
 from membergate.cli.rendering import print_json, print_table, say, with_interval
 from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
 from membergate.domain.instants import format_instant
+from membergate.domain.measurement import Measurement
 from membergate.learning.model import LearningSettings
 from membergate.operations.learn import learn as learn_model
 from membergate.operations.policies import read_policy
@@ -18,6 +20,10 @@ from membergate.operations.publish import publish as publish_model
 from membergate.operations.verify import Verified
 from membergate.operations.verify import verify as verify_model
 from membergate.operations.workspace import Workspace
+from membergate.verification.certificate import Terms
+from membergate.verification.report import Report
+
+SCOPE_WORDS = {"full": "in full", "holders": "trials too"}
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="A model version; the one learned last by default.")]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="A policy file; the shipped default otherwise.")]
@@ -70,6 +76,8 @@ def verify(
     model: ModelOption = None,
     policy: PolicyOption = None,
     until: InstantOption = None,
+    alpha: Annotated[float, typer.Option(help="Leakage bound to certify, in (0, 1).")] = 0.02,
+    delta: Annotated[float, typer.Option(help="Risk of certifying wrongly, in (0, 1).")] = 0.05,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,10 +85,15 @@ def verify(
     with progress() as bar:
         bar.add_task("verifying")
         verified = verify_model(
-            Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy), until=instant(until)
+            Workspace(workspace),
+            clock=present,
+            model_version=model,
+            policy=read_policy(policy),
+            until=instant(until),
+            terms=Terms(alpha=alpha, delta=delta),
         )
     if as_json:
-        print_json({"report": verified.report, "gate": verified.gate, "html": verified.html})
+        print_json({"report": verified.report, "html": verified.html})
         return
     print_verification(verified)
 
@@ -90,13 +103,29 @@ def print_verification(verified: Verified) -> None:
     print_table(
         f"Verification of {verified.model_version}",
         ("figure", ">value [95 % interval]", ">accounts", ">operators"),
-        ((m.name, with_interval(m), m.n, m.operators) for m in verified.report.headline),
+        ((name, with_interval(m), m.n, m.operators) for name, m in _headline(verified.report)),
     )
-    say(verified.report.certificate_line)
-    say("gate: open" if verified.gate.opens else "gate: shut")
-    for reason in verified.gate.reasons:
+    for warning in verified.report.warnings:
+        say(f"note: {warning}")
+    for certificate in verified.report.certificates:
+        say(certificate.statement)
+    say("gate: open" if verified.report.judgement.opens else "gate: shut")
+    for reason in verified.report.judgement.reasons:
         say(f"  {reason}")
     say(f"report: {verified.html}")
+
+
+def _headline(report: Report) -> Iterator[tuple[str, Measurement]]:
+    metrics = report.metrics
+    for outcome in metrics.outcomes:
+        for scope, rates in outcome.rates.items():
+            yield f"leakage, {outcome.policy}, {SCOPE_WORDS[scope]}", rates.leakage
+            yield f"genuine admission rate, {outcome.policy}, {SCOPE_WORDS[scope]}", rates.genuine_admission
+    equal = metrics.equal_leakage
+    yield "genuine admission rate of the score at the strict rule's leakage", equal.score_genuine_admission
+    yield "  gain over the strict rule", equal.difference
+    yield "area under the ROC curve", metrics.roc_auc
+    yield "average precision", metrics.average_precision
 
 
 def publish(

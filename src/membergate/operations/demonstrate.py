@@ -47,7 +47,7 @@ class MarketShown:
     rows: tuple[RuleRow, ...]
     difference: Measurement
     reviewed: int
-    certificate_line: str
+    certificates: tuple[str, ...]
     notes: tuple[str, ...]
     report: Path
     decisions: Path
@@ -103,12 +103,12 @@ def demonstrate_market(workspace: Workspace, *, seed: int, clock: Clock, tell: T
     learn(workspace, as_of=cut, trained_until=cut, history=history)
     tell("verifying on later applications")
     verified = verify(workspace, clock=clock, history=history)
-    if verified.gate.opens:
+    if verified.report.judgement.opens:
         tell("publishing")
         publish(workspace, clock=clock)
     tell("deciding")
     decisions = workspace.root / "decisions.parquet"
-    model_version = None if verified.gate.opens else verified.model_version
+    model_version = None if verified.report.judgement.opens else verified.model_version
     admit(workspace, since=cut, out=decisions, model_version=model_version, history=history)
     return _shown(verified, decisions, workspace)
 
@@ -165,8 +165,8 @@ def _shown(verified: Verified, decisions: Path, workspace: Workspace) -> MarketS
         ),
         difference=equal.difference,
         reviewed=report.metrics.evidence.sampled,
-        certificate_line=report.certificate_line,
-        notes=verified.gate.reasons,
+        certificates=tuple(each.statement for each in report.certificates),
+        notes=report.judgement.reasons,
         report=verified.html,
         decisions=decisions,
         workspace=workspace.root,

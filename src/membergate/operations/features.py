@@ -21,6 +21,7 @@ from membergate.learning.features import (
     fit_norms,
     needs,
 )
+from membergate.learning.features.lineage import measures_of
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 
@@ -78,7 +79,7 @@ def card(feature: Feature) -> dict[str, str]:
         "over": feature.scope,
         "window": "all history" if feature.window_days is None else f"{feature.window_days} days",
         "sql": feature.sql,
-        "needs": ", ".join(needs(feature)),
+        "needs": ", ".join(sorted(needs(measures_of(feature)))),
         "sense of risk": senses[feature.sense],
         "may harm": ", ".join(feature.harms) or "nobody known",
         "hard to evade": feature.robust_variant,

@@ -104,10 +104,10 @@ class Witnesses:
         said: dict[str, tuple[EvidenceValue | Absence, str]] = {}
         for feature in CATALOGUE.values():
             said[evidence_name(feature)] = (Absence.NOT_APPLICABLE, f"feature:{feature.id}")
-        for column, feature in enumerate(self.table.features):
+        for column, feature_id in enumerate(self.table.features):
             absence = int(self.table.absences[row, column])
             value = _ABSENCES[absence - 1] if absence else _number(self.table.values[row, column])
-            said[evidence_name(CATALOGUE[feature])] = (value, f"feature:{feature}")
+            said[evidence_name(CATALOGUE[feature_id])] = (value, f"feature:{feature_id}")
         return said
 
 

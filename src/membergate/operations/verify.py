@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,13 +24,15 @@ from membergate.operations.history import Applications, History
 from membergate.operations.learn import held_out
 from membergate.operations.policies import STRICT, policy_file_name, read_policy, shipped_policy
 from membergate.operations.workspace import Workspace, read_json, write_atomically
-from membergate.verification.gate import GateJudgement, judge
+from membergate.verification.certificate import Terms
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, build_report, to_json
 from membergate.verification.sample import EvaluationSample, SplitCheck, check_split
 
 Decided = tuple[Case, Decision]
 
+UNCAPPED = 1_000
+"""Operator cap that a policy without one is certified at: the certificate then wants a very large sample."""
 TENURE_BANDS = ("under 30 days", "30 to 180 days", "over 180 days")
 
 
@@ -60,7 +62,6 @@ class Verified:
 
     model_version: str
     report: Report
-    gate: GateJudgement
     html: Path
     json: Path
 
@@ -72,6 +73,7 @@ def verify(
     model_version: str | None = None,
     policy: Policy | None = None,
     until: datetime | None = None,
+    terms: Terms | None = None,
     history: History | None = None,
 ) -> Verified:
     """Measure a candidate, write its report, and ask the gate.
@@ -88,6 +90,8 @@ def verify(
         The policy to verify it with; the shipped default where None.
     until
         Applications up to here, with the labels known by then; the end of the data where None.
+    terms
+        What is to be certified; the operator cap is the policy's.
     history
         The market, if it is open already.
     """
@@ -109,16 +113,15 @@ def verify(
         seed=model.settings.seed,
         lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest},
         split=split,
-        operator_cap=policy.operator_cap,
-        notes=model.notes,
+        terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
-    gate = judge(report, sample)
+    gate = report.judgement
     folder = workspace.report_folder(version)
     judgement = Judgement(gate.opens, gate.reasons, policy.digest, live.model_version if live else "")
     write_atomically(folder / "report.json", to_json(report))
-    write_atomically(folder / "report.html", to_html(report, gate).encode())
+    write_atomically(folder / "report.html", to_html(report).encode())
     write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
-    return Verified(version, report, gate, folder / "report.html", folder / "report.json")
+    return Verified(version, report, folder / "report.html", folder / "report.json")
 
 
 def read_judgement(workspace: Workspace, model_version: str) -> Judgement | None:

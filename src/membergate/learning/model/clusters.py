@@ -20,6 +20,8 @@ SUSPICIOUS_FROM = 0.7
 MIN_SAMPLES = 10
 LARGEST_SAMPLE = 20_000
 """Rows of a region that are clustered at most; the others are assigned like newcomers."""
+SMALLEST_EPS = 1e-6
+"""Reach where a region's rows all coincide; deviations are kept to nine digits."""
 PRIOR_ACCOUNTS = 10.0
 """A cluster's merchant share is shrunk towards the base rate by this many labelled accounts."""
 
@@ -121,7 +123,7 @@ def _cluster(rows: NDArray[np.float64], rng: np.random.Generator) -> DBSCAN | No
         rows = rows[np.sort(rng.choice(rows.shape[0], LARGEST_SAMPLE, replace=False))]
     distances = -KDistance(n_neighbors=MIN_SAMPLES).fit(rows).score_samples(rows)
     eps = elbow(np.sort(distances))
-    return DBSCAN(eps=max(eps, np.finfo(np.float32).tiny), min_samples=MIN_SAMPLES).fit(rows)
+    return DBSCAN(eps=max(eps, SMALLEST_EPS), min_samples=MIN_SAMPLES).fit(rows)
 
 
 def _assign(clusterer: DBSCAN | None, rows: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -51,7 +51,7 @@ def save_model(model: IdentificationModel, models: Path) -> str:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        np.savez(staging / ARRAYS, **_arrays_of(model))
+        np.savez(staging / ARRAYS, allow_pickle=False, **_arrays_of(model))
         model.norms.save(staging / NORMS)
         for number, booster in enumerate(model.head.boosters if model.head else ()):
             (staging / f"head-{number}.txt").write_text(booster.model_to_string(), encoding="utf-8")
