@@ -40,7 +40,7 @@ def family_of(sql_type: str) -> Family:
     name = sql_type.upper()
     if name.endswith("]") or name.startswith(("STRUCT", "MAP", "UNION", "VARIANT")):
         return Family.NESTED
-    if name in {"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"}:
+    if name.startswith(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")):
         return Family.ZONED
     if name.startswith("TIMESTAMP") or name == "DATE":
         return Family.INSTANT
@@ -176,7 +176,8 @@ def _value(column: Column, family: Family, time_zone: str | None) -> str:
         case Kind.ID | Kind.TEXT:
             return _text(raw, family)
         case Kind.CHOICE:
-            return f"lower(trim({_text(raw, family)}))"
+            fold = "upper" if column.choices[0].isupper() else "lower"  # grades are L0 to L4, all other words lower case
+            return f"{fold}(trim({_text(raw, family)}))"
         case Kind.CURRENCY:
             code = f"upper(trim({_text(raw, family)}))"
             return f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END"
