@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from litestar.connection import ASGIConnection
-from litestar.exceptions import HTTPException
+from litestar.connection import ASGIConnection, Request
+from litestar.exceptions import HTTPException, SerializationException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard, Message, Scope
 
@@ -47,13 +47,22 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
     return guard
 
 
-def only_json(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """Refuse bodies that are not declared as JSON: a foreign web page may send any other type without asking first."""
+async def only_json(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Refuse bodies that are not declared as JSON, are none, or are nested deeper than anybody could read.
+
+    A foreign web page may send any other content type to a service on loopback without asking first.
+    """
     declared = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "application/json":
         raise HTTPException(
             status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail="the body must be declared as application/json"
         )
+    try:
+        await Request[Any, Any, Any](connection.scope, connection.receive).json()  # read once, then kept in the scope
+    except SerializationException as error:
+        raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail=f"the body is no JSON: {error}") from None
+    except RecursionError:
+        raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail="the body is nested too deeply") from None
 
 
 def _host(connection: Connection) -> str | None:

