@@ -45,12 +45,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the sample says about the stated probabilities; None of it where the model is uncalibrated.
+    """What the sample says about the stated probabilities; figures are None where no sampled row has one.
 
     Parameters
     ----------
     is_calibrated
-        Whether the model states probabilities.
+        Whether the model states a probability for any row, sampled or not.
     brier
         Weighted mean of (probability - outcome)^2, in [0, 1], smaller is better.
     calibration_error
@@ -90,9 +90,10 @@ def measure_calibration(
     level
         Nominal coverage of the intervals.
     """
-    rows = (weight > 0) & np.isfinite(merchant_probability)
+    states = np.isfinite(merchant_probability)
+    rows = (weight > 0) & states
     if not rows.any():
-        return Calibration(is_calibrated=False, brier=None, calibration_error=None, mean_error=None, bins=())
+        return Calibration(bool(states.any()), brier=None, calibration_error=None, mean_error=None, bins=())
     w = np.where(rows, weight, 0.0)
     p = np.where(rows, merchant_probability, 0.0)
     y = is_merchant.astype(np.float64)

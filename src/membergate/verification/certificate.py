@@ -297,8 +297,8 @@ def _statement(scope: str, certificate: Certificate, expires: datetime) -> str:
     ]
     return (
         f"Among {who}, at most {certificate.operator_cap} an operator, the merchant share is at most "
-        f"{certificate.alpha:.3g} with confidence {1 - certificate.delta:.3g}, for {certificate.n} labelled accounts "
-        f"of {certificate.operators} operators, valid until {expires:%Y-%m-%d}."
+        f"{100 * certificate.alpha:g}% with confidence {100 * (1 - certificate.delta):g}%, for {certificate.n:,} "
+        f"labelled accounts of {certificate.operators:,} operators, valid until {expires:%Y-%m-%d}."
     )
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from membergate.domain.disposition import LADDERS, Checkpoint
 from membergate.verification import plots
 from membergate.verification.report import Report
-from membergate.verification.wording import percent, percent_interval, points, points_interval
+from membergate.verification.wording import decimal, percent, percent_interval, points, points_interval
 
 _TEMPLATES = PackageLoader("membergate.verification")
 _HEADLINE = (
@@ -37,6 +37,7 @@ def to_html(report: Report) -> str:
         loader=_TEMPLATES, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
+        "decimal": decimal,
         "percent": percent,
         "percent_interval": percent_interval,
         "points": points,

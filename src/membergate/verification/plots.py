@@ -35,7 +35,7 @@ def admission_against_leakage(metrics: Metrics) -> str:
     if strict is not None and score is not None and base is not None:
         parts.append(charts.line(x.at(strict), y.at(base), x.at(strict), y.at(score), "gain"))
     parts += [charts.draw_mark(mark, x, y) for mark in marks]
-    parts += charts.legend(marks, ["curve genuine|risk score", "gain|gain"])
+    parts += charts.legend(marks, ["curve genuine|risk score"])
     description = "; ".join(
         f"{mark.label}: leakage {percent(_value(mark.x))}, genuine admission {percent(_value(mark.y))}"
         for mark in marks

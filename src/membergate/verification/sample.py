@@ -103,12 +103,6 @@ class EvaluationSample:
         """Weight of each row in a rate, shape (n,): clipped at `LARGEST_WEIGHT`, 0 outside the probability sample."""
         return np.where(self.is_sampled, np.minimum(self.weight, LARGEST_WEIGHT), 0.0)
 
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether every row of the probability sample has a calibrated probability (and there is such a row)."""
-        sampled = self.is_sampled
-        return bool(sampled.any() and np.isfinite(self.merchant_probability[sampled]).all())
-
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> EvaluationSample:
         """Give the sample of the chosen rows (a mask or positions), in their order."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "groups"}

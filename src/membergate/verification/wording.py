@@ -40,6 +40,11 @@ def points_interval(measurement: Measurement) -> str:
     return f"{100 * measurement.low:+.1f} to {100 * measurement.high:+.1f}".replace("-", MINUS)
 
 
+def decimal(value: float | None) -> str:
+    """Write a plain figure with three decimals and a true minus."""
+    return NONE if value is None else f"{value:.3f}".replace("-", MINUS)
+
+
 def verdict(comparison: EqualLeakage) -> str:
     """Say in one sentence whether the score admits more genuine applicants than the strict rule at the same leakage."""
     gain, strict = comparison.difference, comparison.strict_genuine_admission
@@ -66,7 +71,7 @@ def warnings(metrics: Metrics, split: SplitCheck | None) -> tuple[str, ...]:
     found = [*_about_labels(evidence), *_about_weights(evidence)]
     if split is None:
         found.append("Nobody has checked that the sample is later than, and disjoint by operator from, training.")
-    if not metrics.calibration.is_calibrated:
+    if any(map(any, evidence.by_grade.values())) and not metrics.calibration.is_calibrated:
         found.append(
             "The model is uncalibrated: it orders applicants but states no probability, so calibration is not measured."
         )

@@ -1,0 +1,111 @@
+"""The gate refuses what lets more merchants in, what harms a look-alike, and what labels cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from membergate.verification.bootstrap import OperatorBootstrap
+from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.sample import EvaluationSample
+
+SampleMaker = Callable[..., EvaluationSample]
+ROWS = 1500
+IS_MERCHANT = np.arange(ROWS) % 10 == 0
+IS_GIFT = (np.arange(ROWS) % 10 == 1) | (np.arange(ROWS) % 10 == 2)
+STRICT = np.where(np.arange(ROWS) % 10 < 4, "deny", "admit")
+OPEN_BUT_FOR_MERCHANTS = np.where(IS_MERCHANT, "deny", "admit")
+
+
+def judged(sample: EvaluationSample, rules: GateRules | None = None) -> GateJudgement:
+    """Judge with a seed."""
+    return judge(sample, OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300), rules=rules)
+
+
+@pytest.fixture(name="applicants")
+def _applicants(make_sample: SampleMaker) -> SampleMaker:
+    """Make a sample of 150 merchants and 1,350 genuine applicants, 300 of them gift givers."""
+
+    def make(**dispositions: object) -> EvaluationSample:
+        given = {"is_merchant": IS_MERCHANT, "groups": {"look_alike": np.where(IS_GIFT, "gift giver", "")}}
+        return make_sample(ROWS, **(given | {"baseline_disposition": STRICT} | dispositions))
+
+    return make
+
+
+def test_a_better_candidate_passes(applicants: SampleMaker) -> None:
+    """More genuine applicants and no more merchants: it opens, and says what was shown."""
+    judgement = judged(applicants(disposition=OPEN_BUT_FOR_MERCHANTS, incumbent_disposition=STRICT))
+    assert judgement.opens
+    assert judgement.against == "incumbent"
+    assert judgement.reasons[0].startswith("Leakage among those admitted in full")
+    assert len(judgement.measurements) == 3
+
+
+def test_a_leakier_candidate_is_refused(applicants: SampleMaker) -> None:
+    """Letting half of the merchants in where the incumbent lets none in is refused as such."""
+    leaky = np.where(IS_MERCHANT & (np.arange(ROWS) % 20 == 0), "admit", OPEN_BUT_FOR_MERCHANTS)
+    judgement = judged(applicants(disposition=leaky, incumbent_disposition=STRICT))
+    assert not judgement.opens
+    assert "lets more merchants in" in judgement.reasons[0]
+
+
+def test_leaks_through_trial_count(applicants: SampleMaker) -> None:
+    """Merchants put on trial are no full admissions, but the gate looks at all holders too."""
+    on_trial = np.where(IS_MERCHANT, "trial", "admit")
+    judgement = judged(applicants(disposition=on_trial, incumbent_disposition=OPEN_BUT_FOR_MERCHANTS))
+    assert not judgement.opens
+    assert any("on trial" in reason for reason in judgement.reasons)
+
+
+def test_what_labels_cannot_tell_is_refused(applicants: SampleMaker) -> None:
+    """Equal policies on few labels: not shown to be no worse, and about how many labels would tell."""
+    sample = applicants(disposition=STRICT, incumbent_disposition=STRICT)
+    judgement = judged(sample.take(np.arange(200)))
+    assert not judgement.opens
+    assert "not shown to be no worse" in judgement.reasons[0]
+    assert "would tell" in judgement.reasons[0]
+
+
+def test_too_few_labels_are_named(applicants: SampleMaker) -> None:
+    """Below the least number of operators nothing is judged at all."""
+    sample = applicants(disposition=STRICT, incumbent_disposition=STRICT)
+    judgement = judged(sample.take(np.arange(60)))
+    assert not judgement.opens
+    assert judgement.reasons[0].startswith("Too few labels to judge: the probability sample holds 60 operators, 6")
+
+
+def test_a_harmed_look_alike_refuses(applicants: SampleMaker) -> None:
+    """Fewer leaks do not pay for shutting out the gift givers whom the incumbent lets in."""
+    harsh = np.where(IS_MERCHANT | IS_GIFT, "deny", "admit")
+    judgement = judged(applicants(disposition=harsh, incumbent_disposition=OPEN_BUT_FOR_MERCHANTS))
+    assert not judgement.opens
+    assert any("'gift giver' is clearly harmed" in reason for reason in judgement.reasons)
+
+
+def test_the_first_model_is_held_against_the_strict_rule(applicants: SampleMaker) -> None:
+    """With nothing live, leakage in full is held against the strict rule, and over holders against an open door."""
+    judgement = judged(applicants(disposition=OPEN_BUT_FOR_MERCHANTS))
+    assert judgement.opens
+    assert judgement.against == "strict"
+    open_door = judged(applicants(disposition=np.full(ROWS, "trial")))
+    assert not open_door.opens
+    assert any("not shown to be below" in reason for reason in open_door.reasons)
+
+
+def test_the_margin_is_the_rule(applicants: SampleMaker) -> None:
+    """The same difference passes under a wide margin and fails under a narrow one."""
+    slightly = np.where(IS_MERCHANT & (np.arange(ROWS) % 50 == 0), "admit", OPEN_BUT_FOR_MERCHANTS)
+    sample = applicants(disposition=slightly, incumbent_disposition=OPEN_BUT_FOR_MERCHANTS)
+    assert not judged(sample, GateRules(leakage_margin=0.005)).opens
+    assert judged(sample, GateRules(leakage_margin=0.06)).opens
+
+
+def test_a_door_that_admits_nobody_leaks_nothing(applicants: SampleMaker) -> None:
+    """A candidate that denies everyone passes on leakage, but not on the look-alikes."""
+    judgement = judged(applicants(disposition=np.full(ROWS, "deny"), incumbent_disposition=STRICT))
+    assert not judged(applicants(disposition=np.full(ROWS, "deny"), incumbent_disposition=OPEN_BUT_FOR_MERCHANTS)).opens
+    assert judgement.opens
+    assert "admits nobody" in judgement.reasons[0]
