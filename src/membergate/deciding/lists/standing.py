@@ -11,7 +11,7 @@ A deny entry on an address counts as watch: strangers share addresses, and a sha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,18 +51,18 @@ class Standing:
 class RiskLists:
     """Entries by subject, for many lookups. Build with `RiskLists.of`."""
 
-    by_subject: Mapping[Subject, tuple[ListEntry, ...]]
+    by_subject: Mapping[Subject, Sequence[ListEntry]]
 
     @classmethod
     def of(cls, entries: Iterable[ListEntry]) -> RiskLists:
         """Index entries; their order does not matter."""
-        by_subject: dict[Subject, tuple[ListEntry, ...]] = {}
+        by_subject: dict[Subject, list[ListEntry]] = {}
         for entry in entries:
-            by_subject[entry.subject] = (*by_subject.get(entry.subject, ()), entry)
+            by_subject.setdefault(entry.subject, []).append(entry)
         return cls(by_subject)
 
     def standing(self, subjects: Collection[Subject], as_of: datetime) -> Standing:
-        """Give the standing of an account that is all these subjects: itself, its operator, its phone, …"""
+        """Give the standing of an account that is all these subjects: itself, its operator, its phone and so on."""
         in_force = [
             entry for subject in set(subjects) for entry in self.by_subject.get(subject, ()) if entry.is_in_force(as_of)
         ]

@@ -47,8 +47,8 @@ class Condition:
         As it was written.
     reads
         Names of the evidence that it reads, sorted.
-    numbers
-        The number literals in it; where a disposition may turn.
+    numbers, texts
+        The literals in it; where a disposition may turn.
     blended
         Names that it calculates with or compares with one another, so that their turning points are not literals.
     ask
@@ -60,6 +60,7 @@ class Condition:
     text: str
     reads: tuple[str, ...]
     numbers: tuple[float, ...]
+    texts: tuple[str, ...]
     blended: frozenset[str]
     ask: Callable[[Facts], bool | None]
     sql: str
@@ -89,6 +90,7 @@ def compile_condition(passage: Passage, vocabulary: Vocabulary, *, is_excuse: bo
         text=passage.text,
         reads=tuple(sorted(compiler.names)),
         numbers=tuple(sorted(compiler.numbers)),
+        texts=tuple(sorted(compiler.texts)),
         blended=frozenset(compiler.blended),
         ask=_as_truth(part.ask),
         sql=part.sql,
@@ -161,6 +163,7 @@ class _Compiler:
         self.is_excuse = is_excuse
         self.names: set[str] = set()
         self.numbers: set[float] = set()
+        self.texts: set[str] = set()
         self.blended: set[str] = set()
 
     def boolean(self, node: exp.Expr) -> Part:
@@ -207,6 +210,7 @@ class _Compiler:
 
     def literal(self, node: exp.Expr) -> Part:
         if node.args["is_string"]:
+            self.texts.add(str(node.this))
             return operators.text(str(node.this))
         return self.number(node, str(node.this), 1.0)
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import chain
 from math import ceil, floor
 
-from membergate.deciding.policy import scoring, witnesses
-from membergate.deciding.policy.condition import Condition
-from membergate.deciding.policy.economics import turning_points
+from membergate.deciding.policy.economics import Stakes
 from membergate.deciding.policy.policy import Direction, Movable, Policy
-from membergate.deciding.policy.scoring import Cause, Reason
+from membergate.deciding.policy.scoring import Cause, Reason, stakes_of
+from membergate.deciding.policy.turning import turning_values
 from membergate.deciding.policy.verdicts import judge, read_facts
 from membergate.domain.decision import Counterfactual, Verdict
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
@@ -111,49 +109,18 @@ class _Search:
         return verdict.disposition if is_milder else None
 
     def _beside_turning_points(self, name: str, grid: _Grid) -> Iterator[int]:
-        for point in chain(self._literals(name), self._thresholds(name)):
+        for point in turning_values(self.policy, name, self._stakes()):
             index = floor(point / grid.step)
             yield from (beside for beside in range(index - 1, index + 3) if grid.first <= beside <= grid.last)
 
-    def _literals(self, name: str) -> Iterator[float]:
-        for condition in self._conditions():
-            if name in condition.reads:
-                yield from condition.numbers
-
-    def _conditions(self) -> Iterator[Condition]:
-        policy = self.policy
-        for rule in policy.rules:
-            yield rule.when
-            if rule.unless:
-                yield rule.unless
-        for segment in policy.segments:
-            yield segment.when
-        if policy.economics:
-            lane = policy.economics.business_lane
-            yield from (
-                condition for condition in (policy.economics.waived_when, lane and lane.offered_when) if condition
-            )
-
-    def _thresholds(self, name: str) -> Iterator[float]:
-        policy = self.policy
-        if policy.evidence_mass and name == witnesses.EVIDENCE_MASS:
-            yield policy.evidence_mass.minimum_orders
-        if policy.evidence_mass and name == witnesses.HISTORY_DAYS:
-            yield policy.evidence_mass.minimum_history_days
-        if policy.operator_cap is not None and name == witnesses.OPERATOR_HOLDERS:
-            yield float(policy.operator_cap)
-        if policy.economics and name in witnesses.SCORES and self.checkpoint is Checkpoint.ADMISSION:
-            facts, _ = read_facts(policy.reads_at[self.checkpoint], policy.kinds, self.evidence)
-            stakes = scoring.stakes_of(policy, policy.economics, facts)
-            yield from turning_points(
-                policy.economics,
-                value_multiplier=stakes.value_multiplier,
-                loss_multiplier=stakes.loss_multiplier,
-                is_lane_offered=stakes.is_lane_offered,
-            )
+    def _stakes(self) -> tuple[Stakes, ...]:
+        if self.policy.economics is None or self.checkpoint is not Checkpoint.ADMISSION:
+            return ()
+        facts, _ = read_facts(self.policy.reads_at[self.checkpoint], self.policy.kinds, self.evidence)
+        return (stakes_of(self.policy, self.policy.economics, facts),)
 
     def _is_calculated_with(self, name: str) -> bool:
-        return any(name in condition.blended for condition in self._conditions())
+        return any(name in condition.blended for condition in self.policy.conditions())
 
     def _walk(self, name: str, grid: _Grid, actual: float) -> Iterator[int]:
         """Walk out from the actual value in doubling steps, both ways, and halve back to the border."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from membergate.deciding.policy.condition import Condition
-from membergate.domain.disposition import LADDERS, Checkpoint, Disposition
+from membergate.domain.disposition import Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class Economics:
         Harm of a wrong denial beyond the lost value, as a share of V (d).
     admit_capped, trial, step_up, review, business_lane
         What each disposition keeps and costs.
+    waived_when
+        For whom the score is not asked, because a person has vouched; it must be definitely true.
     """
 
     currency: str
@@ -99,38 +101,43 @@ class Economics:
     waived_when: Condition | None
 
 
-def expected_values(
-    economics: Economics,
-    probability: float,
-    *,
-    value_multiplier: float = 1.0,
-    loss_multiplier: float = 1.0,
-    is_lane_offered: bool = False,
-) -> dict[Disposition, float]:
-    """Give the expected value of each admission disposition, in minor units.
+@dataclass(frozen=True, slots=True)
+class Stakes:
+    """The economics as they apply to one subject.
 
     Parameters
     ----------
     economics
         What is at stake.
-    probability
-        Probability that the applicant is a merchant (p), in [0, 1].
     value_multiplier, loss_multiplier
-        What the applicant's segments and the promotion regime make of V and of L.
+        What the subject's segments and the promotion regime make of V and of L.
     is_lane_offered
         Whether there is business evidence, so that the business lane is weighed too.
-
-    Returns
-    -------
-    dict
-        Mildest disposition first.
     """
-    value = economics.genuine_value_minor * value_multiplier
-    loss = economics.merchant_loss_minor * loss_multiplier
+
+    economics: Economics
+    value_multiplier: float = 1.0
+    loss_multiplier: float = 1.0
+    is_lane_offered: bool = False
+
+
+def expected_values(stakes: Stakes, probability: float) -> dict[Disposition, float]:
+    """Give the expected value of each admission disposition, in minor units, mildest first.
+
+    Parameters
+    ----------
+    stakes
+        What is at stake.
+    probability
+        Probability that the applicant is a merchant (p), in [0, 1].
+    """
+    economics = stakes.economics
+    value = economics.genuine_value_minor * stakes.value_multiplier
+    loss = economics.merchant_loss_minor * stakes.loss_multiplier
     harm = economics.wrong_denial_harm_ratio * value
     genuine = 1.0 - probability
     step_up, review = economics.step_up, economics.review
-    lane = economics.business_lane if is_lane_offered else None
+    lane = economics.business_lane if stakes.is_lane_offered else None
 
     def keeping(kept: Keeping) -> float:
         return genuine * kept.value_kept_ratio * value - probability * kept.loss_kept_ratio * loss - kept.cost_minor
@@ -157,29 +164,16 @@ def expected_values(
 
 
 def best(values: dict[Disposition, float]) -> Disposition:
-    """Give the disposition of the highest value; of equal ones the mildest."""
-    ladder = LADDERS[Checkpoint.ADMISSION]
-    return max(values, key=lambda disposition: (values[disposition], -ladder.index(disposition)))
+    """Give the disposition of the highest value; of equal ones the mildest, which stands first."""
+    return max(values, key=values.__getitem__)
 
 
-def turning_points(
-    economics: Economics, *, value_multiplier: float, loss_multiplier: float, is_lane_offered: bool
-) -> tuple[float, ...]:
+def turning_points(stakes: Stakes) -> tuple[float, ...]:
     """Give the probabilities, ascending in (0, 1), at which two dispositions are worth the same.
 
-    Every expected value is linear in the probability, so two points give the line.
+    Every expected value is linear in the probability, so its values at 0 and 1 give the line.
     """
-
-    def at(probability: float) -> dict[Disposition, float]:
-        return expected_values(
-            economics,
-            probability,
-            value_multiplier=value_multiplier,
-            loss_multiplier=loss_multiplier,
-            is_lane_offered=is_lane_offered,
-        )
-
-    low, high = at(0.0), at(1.0)
+    low, high = expected_values(stakes, 0.0), expected_values(stakes, 1.0)
     points = set()
     for first in low:
         for second in low:

@@ -148,8 +148,7 @@ def arithmetic(sign: str, left: Part, right: Part) -> Part:
         result = calculate(a, b)
         return result if math.isfinite(result) else None
 
-    divisor = f"nullif({right.sql}, 0e0)" if is_division else right.sql
-    return Part(EvidenceKind.NUMBER, ask, _finite_sql(f"({left.sql} {sign} {divisor})"))
+    return Part(EvidenceKind.NUMBER, ask, _finite_sql(f"({left.sql} {sign} {right.sql})"))
 
 
 def negative(part: Part) -> Part:
@@ -194,5 +193,6 @@ def coalesce(parts: Sequence[Part]) -> Part:
 
 
 def _finite_sql(sql: str) -> str:
-    # nullif repeats nothing, so nested arithmetic stays linear in size; DuckDB holds nan equal to nan
-    return f"nullif(nullif(nullif({sql}, 'nan'::double), 'inf'::double), '-inf'::double)"
+    # DuckDB rewrites nullif to a form that repeats its argument, so nested arithmetic would grow exponentially; a
+    # lambda repeats nothing. A division by zero is infinite (or NULL, by its settings), so this covers it too.
+    return f"list_filter([{sql}], lambda x: isfinite(x))[1]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -225,6 +225,16 @@ class Policy:
     def operator_cap(self) -> int | None:
         """Most accounts of one operator that may hold membership; None is no cap."""
         return self.operator_holder_cap.accounts if self.operator_holder_cap else None
+
+    def conditions(self) -> Iterator[Condition]:
+        """Give every condition of the policy."""
+        for rule in self.rules:
+            yield from (rule.when,) if rule.unless is None else (rule.when, rule.unless)
+        yield from (segment.when for segment in self.segments)
+        if self.economics and self.economics.waived_when:
+            yield self.economics.waived_when
+        if self.economics and self.economics.business_lane:
+            yield self.economics.business_lane.offered_when
 
     def is_effective(self, as_of: datetime) -> bool:
         """Whether the policy may decide at an instant; the start counts, the end does not."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from membergate.deciding.policy import witnesses
-from membergate.deciding.policy.economics import Economics, best, expected_values
+from membergate.deciding.policy.economics import Economics, Stakes, best, expected_values
 from membergate.deciding.policy.operators import Facts
 from membergate.deciding.policy.policy import Policy
 from membergate.domain.disposition import FULL_ADMISSIONS, Disposition
@@ -69,26 +69,6 @@ class Proposal:
     expected_value_minor: dict[Disposition, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Stakes:
-    """The economics as they apply to one subject."""
-
-    economics: Economics
-    value_multiplier: float
-    loss_multiplier: float
-    is_lane_offered: bool
-
-    def values(self, probability: float) -> dict[Disposition, float]:
-        """Give the expected values at a probability."""
-        return expected_values(
-            self.economics,
-            probability,
-            value_multiplier=self.value_multiplier,
-            loss_multiplier=self.loss_multiplier,
-            is_lane_offered=self.is_lane_offered,
-        )
-
-
 def propose(policy: Policy, facts: Facts, failed: frozenset[str]) -> Proposal:
     """Weigh the dispositions for one applicant, and apply the operator cap."""
     caps = _operator_cap(policy, facts, failed)
@@ -130,7 +110,7 @@ def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Di
     probability, is_calibrated = _probability(facts)
     if probability is None:
         return Cause(Disposition.TRIAL, Reason.NO_SCORE, reads), {}
-    values = stakes.values(probability)
+    values = expected_values(stakes, probability)
     if _has_little_history(policy, facts):
         return Cause(Disposition.TRIAL, Reason.LITTLE_HISTORY, reads), values
     asks = best(values)
@@ -141,8 +121,8 @@ def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Di
         reason = Reason.BUSINESS_EVIDENCE
     low = min(_number(facts, witnesses.PROBABILITY_LOW, probability), probability)
     high = max(_number(facts, witnesses.PROBABILITY_HIGH, probability), probability)
-    is_hasty_refusal = asks is Disposition.DENY and best(stakes.values(low)) is not Disposition.DENY
-    is_hasty_admission = asks in FULL_ADMISSIONS and best(stakes.values(high)) is Disposition.DENY
+    is_hasty_refusal = asks is Disposition.DENY and best(expected_values(stakes, low)) is not Disposition.DENY
+    is_hasty_admission = asks in FULL_ADMISSIONS and best(expected_values(stakes, high)) is Disposition.DENY
     if is_hasty_refusal or is_hasty_admission:
         asks, reason = Disposition.TRIAL, Reason.UNCERTAIN
     return Cause(asks, reason, reads, is_uncalibrated=not is_calibrated), values
