@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from membergate.learning.identity import (
     AddressCap,
     Facet,
+    Habit,
     LinkIndex,
     LinkKind,
     LinkRule,
@@ -42,6 +43,15 @@ RULES = LinkRules(
             2,
             (Source("orders", "device_tok"), Source("logins", "device_tok")),
             "two tables",
+        ),
+        LinkRule(
+            LinkKind.MAIN_DEVICE,
+            Facet.DEVICE,
+            100,
+            3,
+            (Source("orders", "device_tok"), Source("logins", "device_tok")),
+            "a habit",
+            habit=Habit(2, 50),
         ),
         LinkRule(LinkKind.RECIPIENT_PHONE, Facet.DELIVERY, 60, 3, (Source("orders", "recipient_phone_tok"),), "weak"),
         LinkRule(
@@ -171,7 +181,7 @@ def linked_by(rule: LinkRule, market: Market, kinds: Kinds, day: int) -> set[tup
             lived = row.replaced is None or row.replaced > max(since, row.seen)
             if token and row.seen <= day and lived:
                 ever[token].add(row.account_id)
-            if token and row.is_visible(day):
+            if token and row.is_visible(day) and is_habit(rule, source.column, row, market, day):
                 now[token].add(row.account_id)
     caps = {cap.address_kind: cap.cap for cap in rule.address_caps}
     pairs = set()
@@ -180,6 +190,16 @@ def linked_by(rule: LinkRule, market: Market, kinds: Kinds, day: int) -> set[tup
         if len(ever[token]) <= caps.get(kind or "", rule.cap):
             pairs |= set(combinations(sorted(names), 2))
     return pairs
+
+
+def is_habit(rule: LinkRule, column: str, row: Row, market: Market, day: int) -> bool:
+    """Count the visible rows of the account that show this token, and any token of the column."""
+    rows = [other for source in rule.sources for other in market[source.table] if other.account_id == row.account_id]
+    tokens = [other.tokens[column] for other in rows if other.is_visible(day) and other.tokens[column]]
+    uses = tokens.count(row.tokens[column])
+    return rule.habit is None or (
+        uses >= rule.habit.least_uses and 100 * uses >= rule.habit.least_share_percent * len(tokens)
+    )
 
 
 @settings(max_examples=80, deadline=None)

@@ -24,7 +24,7 @@ def instants(at: At, *days: float) -> np.ndarray[tuple[int], np.dtype[np.datetim
 
 @pytest.fixture
 def chain(market: Market) -> duckdb.DuckDBPyConnection:
-    """Link old to middle by phone on day 4, middle to young by card and home on day 8; a stranger stays alone."""
+    """Link old to middle by phone on day 4, middle to young by card and warehouse on day 8; a stranger stays alone."""
     return market(
         accounts=[
             {"account_id": "young", "seen": 2, "phone_tok": "phone-of-young"},
@@ -33,10 +33,10 @@ def chain(market: Market) -> duckdb.DuckDBPyConnection:
             {"account_id": "stranger", "seen": 3},
         ],
         orders=[
-            {"account_id": "middle", "payment_tok": "card-123456", "address_id": "home-123456", "seen": 6},
-            {"account_id": "young", "payment_tok": "card-123456", "address_id": "home-123456", "seen": 8},
+            {"account_id": "middle", "payment_tok": "card-123456", "address_id": "stock-123456", "seen": 6},
+            {"account_id": "young", "payment_tok": "card-123456", "address_id": "stock-123456", "seen": 8},
         ],
-        addresses=[{"address_id": "home-123456", "kind": "home", "seen": 0}],
+        addresses=[{"address_id": "stock-123456", "kind": "warehouse", "seen": 0}],
     )
 
 
@@ -85,7 +85,7 @@ def test_resolving_nothing_gives_an_empty_table(chain: duckdb.DuckDBPyConnection
 
 
 def test_an_explanation_is_the_path_of_links(chain: duckdb.DuckDBPyConnection, at: At) -> None:
-    """From old to young the reader sees the phone, then card and home, with shortened tokens and both instants."""
+    """From old to young the reader sees the phone, then card and warehouse, with shortened tokens and both instants."""
     links = LinkIndex.build(chain).explain("old", "young", at(9))
     assert [(link.kind, link.account_ids) for link in links] == [
         (LinkKind.PHONE, ("old", "middle")),
@@ -93,7 +93,7 @@ def test_an_explanation_is_the_path_of_links(chain: duckdb.DuckDBPyConnection, a
         (LinkKind.ADDRESS, ("middle", "young")),
     ]
     phone, payment, address = links
-    assert (phone.token, payment.token, address.token) == ("phone-…", "card-1…", "home-1…")
+    assert (phone.token, payment.token, address.token) == ("phone-…", "card-1…", "stock-…")
     assert phone.seen_at == (at(1), at(4))
     assert payment.since == at(8)
     assert (phone.weight, payment.weight + address.weight) == (100, 100)
@@ -128,7 +128,7 @@ def test_a_name_at_an_address_is_shortened_on_both_sides(market: Market, at: At)
         for name in "ab"
         for n in (2, 1)
     ]
-    device, receiver, _address = LinkIndex.build(market(orders=orders)).explain("a", "b", at(9))
+    device, receiver = LinkIndex.build(market(orders=orders)).explain("a", "b", at(9))
     assert (device.token, receiver.token) == ("d", "recipi… at addres…")
     assert receiver.shared_tokens == 2
     assert receiver.since == at(1)

@@ -43,21 +43,14 @@ def test_what_was_registered_links_alone(market: Market, at: At, column: str) ->
 )
 def test_one_lent_thing_never_merges_two_families(market: Market, at: At, shared: Row) -> None:
     """Two families that share one card, one tablet, or the grandmother they both send to, stay two families."""
-    families = [("a1", "a2", "family-a"), ("b1", "b2", "family-b")]
+    homes = {"a1": "family-a", "a2": "family-a", "b1": "family-b", "b2": "family-b"}
     orders: list[Row] = [
-        {
-            "account_id": account,
-            "address_id": home,
-            "payment_tok": f"card-{home}",
-            "device_tok": f"of-{account}",
-            "seen": 10,
-        }
-        for first, second, home in families
-        for account in (first, second)
+        {"account_id": account, "address_id": home, "payment_tok": f"card-{home}", "seen": 10}
+        for account, home in homes.items()
     ]
     orders += [{"account_id": "a1", "seen": 11, **shared}, {"account_id": "b1", "seen": 12, **shared}]
     connection = market(
-        accounts=accounts("a1", "a2", "b1", "b2"),
+        accounts=[{"account_id": account, "phone_tok": home, "seen": 0} for account, home in homes.items()],
         orders=orders,
         addresses=[{"address_id": a, "kind": "home", "seen": 0} for a in ("family-a", "family-b", "home")],
     )
@@ -65,6 +58,63 @@ def test_one_lent_thing_never_merges_two_families(market: Market, at: At, shared
     assert resolved["a1"] == resolved["a2"]
     assert resolved["b1"] == resolved["b2"]
     assert resolved["a1"] != resolved["b1"]
+
+
+@pytest.mark.parametrize("kind", ["home", None])
+def test_a_family_under_one_roof_stays_persons(market: Market, at: At, kind: str | None) -> None:
+    """A roof says nothing, nor does the parents' card, nor the child's tablet that the mother uses as well."""
+    names = ["mother", "father", "child"]
+    logins: list[Row] = [
+        {"account_id": name, "device_tok": f"of-{name}", "seen": n} for name in names for n in range(9)
+    ]
+    logins += [{"account_id": "mother", "device_tok": "of-child", "seen": 10 + n} for n in range(3)]
+    connection = market(
+        accounts=accounts(*names),
+        orders=[
+            {"account_id": name, "address_id": "roof", "payment_tok": f"card-{n // 2}", "seen": 9}
+            for n, name in enumerate(names)
+        ],
+        logins=logins,
+        addresses=[{"address_id": "roof", "kind": kind, "seen": 0}],
+    )
+    assert sizes(connection, at(20)) == [1, 1, 1]
+
+
+def test_a_couple_with_one_purse_and_one_tablet_is_one_operator(market: Market, at: At) -> None:
+    """Two lent things between the same two accounts do link: an operator may be a household."""
+    connection = market(
+        accounts=accounts("wife", "husband"),
+        orders=[{"account_id": name, "payment_tok": "card", "seen": 3} for name in ("wife", "husband")],
+        logins=[{"account_id": name, "device_tok": "tablet", "seen": 4} for name in ("wife", "husband")],
+    )
+    assert sizes(connection, at(9)) == [2]
+
+
+def test_a_device_that_both_live_on_links_alone_while_they_do(market: Market, at: At) -> None:
+    """From the third use on, while it is half of all uses of either account; moving to another device ends the link."""
+    connection = market(
+        accounts=accounts("a", "b"),
+        applications=[{"account_id": "a", "device_tok": "d", "seen": 2}],
+        orders=[{"account_id": "a", "device_tok": "d", "seen": 3}, {"account_id": "a", "device_tok": "d", "seen": 4}],
+        logins=[
+            *({"account_id": "b", "device_tok": "d", "seen": 5 + n} for n in range(3)),
+            *({"account_id": "b", "device_tok": "new", "seen": 10 + n} for n in range(4)),
+        ],
+    )
+    index = LinkIndex.build(connection)
+    linked = [len(set(index.operators_as_of(at(d)).values())) == 1 for d in (6.9, 7, 12, 13)]
+    assert linked == [False, True, True, False]
+
+
+def test_a_public_device_is_nobodys_main_device(market: Market, at: At) -> None:
+    """Who has no device but the library's is not linked to the others there: the hub counts all who ever came."""
+    names = [f"reader{number:02d}" for number in range(21)]
+    uses = {name: 3 if name in {"reader00", "reader01"} else 1 for name in names}
+    logins: list[Row] = [
+        {"account_id": n, "device_tok": "library", "seen": 30 + u} for n in names for u in range(uses[n])
+    ]
+    assert sizes(market(accounts=accounts(*names), logins=logins), at(40)) == [1] * 21
+    assert sizes(market(accounts=accounts(*names), logins=logins[:-1]), at(40)) == [2] + [1] * 19
 
 
 def test_a_gift_is_one_fact_and_not_three(market: Market, at: At) -> None:
@@ -168,12 +218,12 @@ def test_a_replaced_row_links_until_it_is_replaced(market: Market, at: At) -> No
 
 
 def test_the_kind_of_an_address_counts_from_when_it_is_known(market: Market, at: At) -> None:
-    """An address of unknown kind supports a shared card like a home, until it turns out to be a pickup point."""
+    """An address that may be a home supports nothing; once it is known to be a warehouse it supports a shared card."""
     connection = market(
         accounts=accounts("a", "b"),
         orders=[{"account_id": name, "address_id": "x", "payment_tok": "card", "seen": 2} for name in "ab"],
-        addresses=[{"address_id": "x", "kind": "pickup", "seen": 7}],
+        addresses=[{"address_id": "x", "kind": "warehouse", "seen": 7}],
     )
     index = LinkIndex.build(connection)
-    assert len(set(index.operators_as_of(at(6.9)).values())) == 1
-    assert len(set(index.operators_as_of(at(7)).values())) == 2
+    assert len(set(index.operators_as_of(at(6.9)).values())) == 2
+    assert len(set(index.operators_as_of(at(7)).values())) == 1

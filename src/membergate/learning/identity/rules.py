@@ -22,6 +22,7 @@ class LinkKind(StrEnum):
     EMAIL = "email"
     SELLER = "seller"
     PAYMENT = "payment"
+    MAIN_DEVICE = "main_device"
     DEVICE = "device"
     RECIPIENT_PHONE = "recipient_phone"
     RECIPIENT_AT_ADDRESS = "recipient_at_address"
@@ -57,6 +58,22 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Habit:
+    """When a token is an account's habit: what it mostly uses, unlike what it once borrowed.
+
+    Parameters
+    ----------
+    least_uses
+        Visible rows of the account that show the token, at least 1.
+    least_share_percent
+        Their share of all visible rows of the account that show any token of the kind, in [1, 100].
+    """
+
+    least_uses: int
+    least_share_percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddressCap:
     """How many accounts may share an address-bound token at an address of one kind, and why."""
 
@@ -85,7 +102,10 @@ class LinkRule:
     reason
         Why this weight and this cap.
     address_caps
-        For address-bound kinds, the caps at known kinds of address; `cap` holds where the kind is unknown.
+        For address-bound kinds, the caps at known kinds of address; `cap` holds at all others and where it is unknown.
+    habit
+        If given, the token counts for an account only while it is its habit. Hubs are found over all who were ever seen
+        with it, habit or not. Not for address-bound kinds.
     """
 
     kind: LinkKind
@@ -95,6 +115,7 @@ class LinkRule:
     sources: tuple[Source, ...]
     reason: str
     address_caps: tuple[AddressCap, ...] = ()
+    habit: Habit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +132,8 @@ class LinkRules:
     Raises
     ------
     BadInputError
-        If a kind has two rules, a weight or the threshold is below 1, or there are no rules.
+        If a kind has two rules, a weight or the threshold is below 1, a habit is asked of an address-bound kind, or
+        there are no rules.
     """
 
     rules: tuple[LinkRule, ...]
@@ -123,8 +145,17 @@ class LinkRules:
             raise BadInputError("link rules name a kind twice, or none", allowed="one rule per kind, at least one")
         if self.threshold < 1 or any(rule.weight < 1 for rule in self.rules):
             raise BadInputError("a link weight or the threshold is below 1", allowed="whole points from 1 on")
+        if any(rule.habit and any(source.address_column for source in rule.sources) for rule in self.rules):
+            raise BadInputError(
+                "a habit is asked of an address-bound kind", allowed="a kind that stands without a place"
+            )
 
 
+_DEVICE_SOURCES = (
+    Source("orders", "device_tok"),
+    Source("logins", "device_tok"),
+    Source("applications", "device_tok"),
+)
 _PUBLIC_PLACES = (
     ("office", "an office receives for everyone who works there"),
     ("school", "a school receives for everyone who studies there"),
@@ -180,15 +211,21 @@ DEFAULT_RULES = LinkRules(
             "account or a gift card",
         ),
         LinkRule(
+            LinkKind.MAIN_DEVICE,
+            Facet.DEVICE,
+            weight=100,
+            cap=20,
+            sources=_DEVICE_SOURCES,
+            reason="a telephone that two accounts both mostly live on is in one hand, so it links alone; a family "
+            "tablet or a borrowed telephone is nobody's main device, or the main device of one. Cap as for any device",
+            habit=Habit(least_uses=3, least_share_percent=50),
+        ),
+        LinkRule(
             LinkKind.DEVICE,
             Facet.DEVICE,
             weight=60,
             cap=20,
-            sources=(
-                Source("orders", "device_tok"),
-                Source("logins", "device_tok"),
-                Source("applications", "device_tok"),
-            ),
+            sources=_DEVICE_SOURCES,
             reason="a tablet is shared at home, a telephone is lent and sold on: needs the payer or the receiver too. "
             "Above 20 accounts it is a shop's, school's or cafe's device",
         ),
@@ -222,15 +259,13 @@ DEFAULT_RULES = LinkRules(
             LinkKind.ADDRESS,
             Facet.DELIVERY,
             weight=30,
-            cap=8,
+            cap=0,
             sources=(Source("orders", "address_id", address_column="address_id"),),
-            reason="a roof over 2 to 6 people is a family: it only supports a shared payer. Above 8 accounts an "
-            "address of unknown kind is a house of flats or a public place",
+            reason="a home, and an address that may be one, is what a family shares, and its card and tablet come with "
+            "it: no evidence at all. Only a place where nobody lives supports a shared payer",
             address_caps=(
-                AddressCap("home", 8, "a large family; above that it is a house of flats"),
-                AddressCap("warehouse", 50, "nobody lives there: those who ship to it have business in common"),
+                AddressCap("warehouse", 50, "those who ship to a warehouse have business in common"),
                 AddressCap("shop", 20, "as a warehouse, but neighbours have parcels held at a shop"),
-                *(AddressCap(kind, 0, reason) for kind, reason in _PUBLIC_PLACES),
             ),
         ),
     )

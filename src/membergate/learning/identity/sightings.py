@@ -68,16 +68,22 @@ def read_sightings(connection: duckdb.DuckDBPyConnection, rules: LinkRules) -> S
     columns = _existing_columns(connection, rules)
     accounts = _read_accounts(connection, columns)
     selects = [
-        _source_select(index, rule, source, columns)
+        (rule, _source_select(index, rule, source, columns))
         for index, rule in enumerate(rules.rules)
         for source in rule.sources
         if {source.column, source.address_column or source.column} <= columns.get(source.table, frozenset())
     ]
     if not selects:
         return _sightings_of(accounts, {})
+    everything = [select for _, select in selects]
+    habits = [select for rule, select in selects if rule.habit]
+    counting = f"SELECT * FROM {_KEPT}"
+    if habits:
+        by_habit = ", ".join(str(index) for index, rule in enumerate(rules.rules) if rule.habit)
+        counting += f" WHERE rule NOT IN ({by_habit}) UNION ALL BY NAME ({_habits(habits, rules)})"
     try:
-        connection.execute(_keep_shared(selects, has_addresses="kind" in columns.get("addresses", ())))
-        return _sightings_of(accounts, _columns_of(connection.execute(_CAP_HUBS)))
+        connection.execute(_keep_shared(everything, has_addresses="kind" in columns.get("addresses", ())))
+        return _sightings_of(accounts, _columns_of(connection.execute(_spans(counting))))
     finally:
         connection.execute(f"DROP TABLE IF EXISTS {_KEPT}")
 
@@ -148,43 +154,88 @@ def _keep_shared(selects: list[str], *, has_addresses: bool) -> str:
     return (
         f"CREATE OR REPLACE TEMP TABLE {_KEPT} AS WITH {spell}"
         f" seen AS NOT MATERIALIZED ({' UNION ALL '.join(selects)}),"
-        " useful AS NOT MATERIALIZED"
-        " (SELECT * FROM seen WHERE cap >= 2 AND seen_at < ended_at AND account_id IS NOT NULL),"
-        " shared AS (SELECT rule, token, place, cap FROM useful GROUP BY ALL HAVING min(account_id) <> max(account_id))"
-        " SELECT rule, token, place, cap, account_id, ended_at, min(seen_at) AS seen_at"
-        " FROM useful SEMI JOIN shared USING (rule, token, place, cap) GROUP BY ALL"
+        " earliest AS MATERIALIZED (SELECT rule, token, place, cap, account_id, ended_at, min(seen_at) AS seen_at"
+        " FROM seen WHERE cap >= 2 AND seen_at < ended_at AND account_id IS NOT NULL GROUP BY ALL),"
+        " shared AS (SELECT rule, token, place, cap FROM earliest GROUP BY ALL"
+        " HAVING min(account_id) <> max(account_id))"
+        " SELECT * FROM earliest SEMI JOIN shared USING (rule, token, place, cap)"
     )
 
 
-# A span of a token with an account is the union of the spans of the rows that show it: a row that is replaced by a
-# version with the same token leaves no gap. A token is a hub from the instant at which its (cap + 1)-th account was
-# seen, for good: whoever leaves it later does not make it private again.
-_CAP_HUBS = f"""
-WITH reach AS (
-    SELECT *, max(ended_at) OVER (
-        PARTITION BY rule, token, place, cap, account_id ORDER BY seen_at, ended_at
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_until
-    FROM {_KEPT}),
-numbered AS (
-    SELECT *, count(*) FILTER (covered_until IS NULL OR seen_at > covered_until) OVER (
-        PARTITION BY rule, token, place, cap, account_id ORDER BY seen_at, ended_at
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS span
-    FROM reach),
-spans AS (
-    SELECT rule, token, place, cap, account_id, min(seen_at) AS seen_at, max(ended_at) AS ended_at
-    FROM numbered GROUP BY rule, token, place, cap, account_id, span),
-comers AS (
+def _habits(selects: list[str], rules: LinkRules) -> str:
+    """Turn the sightings of habit kinds into the spans in which a shared token is a habit of an account.
+
+    Every visible row counts one use from its start to its end, so that a row and its next version count once.
+    """
+    terms = ", ".join(
+        f"({index}, {rule.habit.least_uses}, {rule.habit.least_share_percent})"
+        for index, rule in enumerate(rules.rules)
+        if rule.habit
+    )
+    return f"""
+WITH term (rule, least_uses, least_share_percent) AS (VALUES {terms}),
+uses AS MATERIALIZED (
+    SELECT * FROM ({" UNION ALL ".join(selects)}) SEMI JOIN {_KEPT} USING (rule, account_id)
+    WHERE seen_at < ended_at),
+wanted AS (
+    SELECT rule, token, place, cap, account_id
+    FROM uses SEMI JOIN {_KEPT} USING (rule, token, account_id) JOIN term USING (rule)
+    GROUP BY rule, token, place, cap, account_id, least_uses HAVING count(*) >= least_uses),
+changes AS (
+    SELECT rule, account_id, token, changed_at, sum(delta) AS delta
+    FROM (
+        SELECT rule, account_id, token, seen_at AS changed_at, 1 AS delta FROM uses
+        UNION ALL SELECT rule, account_id, token, ended_at, -1 FROM uses WHERE ended_at < {OPEN_END})
+    GROUP BY rule, account_id, token, changed_at),
+totals AS (
+    SELECT rule, account_id, changed_at,
+        sum(sum(delta)) OVER (PARTITION BY rule, account_id ORDER BY changed_at) AS uses_of_any
+    FROM changes GROUP BY rule, account_id, changed_at),
+counted AS (
+    SELECT rule, token, place, cap, account_id, changed_at AS seen_at, uses_of_any,
+        lead(changed_at, 1, {OPEN_END}) OVER in_time AS ended_at, sum(coalesce(delta, 0)) OVER in_time AS uses_of_it
+    FROM wanted JOIN totals USING (rule, account_id) LEFT JOIN changes USING (rule, account_id, token, changed_at)
+    WINDOW in_time AS (PARTITION BY rule, token, account_id ORDER BY changed_at))
+SELECT rule, token, place, cap, account_id, seen_at, ended_at
+FROM counted JOIN term USING (rule)
+WHERE uses_of_it >= least_uses AND 100 * uses_of_it >= least_share_percent * uses_of_any
+"""
+
+
+def _spans(counting: str) -> str:
+    """Join the sightings that count into spans, and leave out those who came after a token had become a hub.
+
+    A span of a token with an account is the union of the spans of the rows that show it: a row that is replaced by a
+    version with the same token leaves no gap. A token is a hub from the instant at which its (cap + 1)-th account was
+    seen, for good: whoever leaves it later does not make it private again.
+    """
+    return f"""
+WITH comers AS (
     SELECT rule, token, place, cap, account_id, min(seen_at) AS came_at
-    FROM spans GROUP BY rule, token, place, cap, account_id),
+    FROM {_KEPT} GROUP BY rule, token, place, cap, account_id),
 ranked AS (
     SELECT *, row_number() OVER (PARTITION BY rule, token, place, cap ORDER BY came_at, account_id) AS came_as
     FROM comers),
 hubs AS (
-    SELECT rule, token, place, cap, came_at AS hub_at FROM ranked WHERE came_as = cap + 1)
-SELECT rule, token, place, account_id, seen_at, ended_at, coalesce(hub_at, {OPEN_END}) AS hub_at, cap
-FROM spans
-SEMI JOIN (SELECT * FROM ranked WHERE came_as <= cap) USING (rule, token, place, cap, account_id)
-LEFT JOIN hubs USING (rule, token, place, cap)
+    SELECT rule, token, place, cap, came_at AS hub_at FROM ranked WHERE came_as = cap + 1),
+counting AS ({counting}),
+early AS (
+    SELECT * FROM counting
+    SEMI JOIN (SELECT * FROM ranked WHERE came_as <= cap) USING (rule, token, place, cap, account_id)),
+reach AS (
+    SELECT *, max(ended_at) OVER (
+        PARTITION BY rule, token, place, cap, account_id ORDER BY seen_at, ended_at
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_until
+    FROM early),
+numbered AS (
+    SELECT *, count(*) FILTER (covered_until IS NULL OR seen_at > covered_until) OVER (
+        PARTITION BY rule, token, place, cap, account_id ORDER BY seen_at, ended_at
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS span
+    FROM reach)
+SELECT rule, token, place, cap, account_id, min(seen_at) AS seen_at, max(ended_at) AS ended_at,
+    coalesce(any_value(hub_at), {OPEN_END}) AS hub_at
+FROM numbered LEFT JOIN hubs USING (rule, token, place, cap)
+GROUP BY rule, token, place, cap, account_id, span
 ORDER BY rule, token, place, cap, account_id, seen_at
 """
 
