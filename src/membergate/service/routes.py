@@ -69,7 +69,13 @@ def health() -> Alive:
     responses=_refusals(HTTPStatus.SERVICE_UNAVAILABLE),
 )
 def ready(door: NamedDependency[Door]) -> Ready:
-    """Tell with which model and policy the service decides, or why it cannot."""
+    """Tell with which model and policy the service decides.
+
+    Raises
+    ------
+    NotReadyError
+        If it cannot, with the reason.
+    """
     try:
         model_version, policy_version = door.readiness()
     except MembergateError as error:
