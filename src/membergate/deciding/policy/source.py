@@ -15,7 +15,7 @@ from membergate.domain.errors import PolicyError
 
 MAX_CHARACTERS = 200_000
 MAX_DEPTH = 12
-MAX_EVENTS = 50_000
+MAX_EVENTS = 20_000
 MAX_INTEGER = 2**53
 """Beyond it, an integer and its float differ."""
 

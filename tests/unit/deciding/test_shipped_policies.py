@@ -1,0 +1,41 @@
+"""The policies that ship: documented, and different in the way that the comparison needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from membergate.deciding.policy import Policy, decide
+from membergate.domain.disposition import Checkpoint, Disposition
+from membergate.domain.evidence import Evidence
+
+Witness = Callable[..., dict[str, Evidence]]
+
+
+def test_every_rule_of_the_default_policy_is_documented(default: Policy) -> None:
+    """At least ten admission rules, each with a sentence of purpose and a reason code."""
+    rules = [rule for rule in default.rules if rule.checkpoint is Checkpoint.ADMISSION]
+    assert len(rules) >= 10
+    assert all(rule.purpose.endswith(".") and rule.reason for rule in default.rules)
+
+
+def test_the_strict_policy_refuses_for_any_single_threshold(strict: Policy, applicant: Witness) -> None:
+    """It admits in full or refuses, and one oddity is enough."""
+    assert decide(strict, Checkpoint.ADMISSION, applicant(), lottery=0.0).disposition is Disposition.ADMIT
+    one_oddity = applicant(e5_addr_account_degree=60)
+    verdict = decide(strict, Checkpoint.ADMISSION, one_oddity, lottery=0.0)
+    assert (verdict.disposition, verdict.reason_codes) == (Disposition.DENY, ("CROWDED_ADDRESS",))
+    assert {rule.at_least for rule in strict.rules} == {Disposition.DENY}
+
+
+def test_what_the_strict_policy_refuses_in_look_alikes_the_default_admits(
+    default: Policy, strict: Policy, applicant: Witness
+) -> None:
+    """A dorm's crowded address, a family's staples, a fan of promotions: one refuses them, the other admits."""
+    look_alikes = (
+        applicant(e5_addr_account_degree=120),
+        applicant(a3_same_sku_same_day_max=24),
+        applicant(c6_promo_concentration=0.95),
+    )
+    for evidence in look_alikes:
+        assert decide(strict, Checkpoint.ADMISSION, evidence, lottery=0.0).disposition is Disposition.DENY
+        assert decide(default, Checkpoint.ADMISSION, evidence, lottery=0.0).disposition is Disposition.ADMIT
