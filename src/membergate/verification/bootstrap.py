@@ -51,6 +51,15 @@ class OperatorBootstrap:
         """Draw the replicates: k operators with replacement from the k that there are.
 
         The same ids and a generator in the same state give the same draws.
+
+        Parameters
+        ----------
+        operator_ids
+            Each row's operator, shape (n,).
+        generator
+            The source of chance.
+        replicates
+            How many to draw, at least 1.
         """
         known, codes = np.unique(operator_ids, return_inverse=True)
         k = len(known)
@@ -80,7 +89,13 @@ class OperatorBootstrap:
         return np.concatenate([block.astype(np.float64) @ operator_sums for block in self._blocks(self.operators)])
 
     def row_weights(self, rows: NDArray[np.int64]) -> Iterator[Floats]:
-        """Give, block of replicates by block, how often each of the rows was drawn: shape (block, len(rows))."""
+        """Give, block of replicates by block, how often each of the rows was drawn: shape (block, m).
+
+        Parameters
+        ----------
+        rows
+            Positions of the rows wanted, shape (m,).
+        """
         for block in self._blocks(len(rows)):
             yield block[:, self.codes[rows]].astype(np.float64)
 
@@ -104,7 +119,17 @@ def measurement(
     method: str,
     unit: str = "ratio",
 ) -> Measurement:
-    """Build the Measurement of a statistic of the marked rows; a value that is not finite becomes an honest None."""
+    """Build the Measurement of a statistic; a value that is not finite becomes an honest None, without interval.
+
+    Parameters
+    ----------
+    name, value, low, high, level, method, unit
+        As in `Measurement`.
+    rows
+        Marks the rows that the statistic stands on, shape (n,): their number and operators are counted.
+    bootstrap
+        Knows the rows' operators.
+    """
     known = bool(np.isfinite(value))
     return Measurement(
         name=name,

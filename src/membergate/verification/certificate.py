@@ -166,6 +166,13 @@ def needed_operators_at(
     """Count, about, the operators that certify half the time, where leaks come one by one at a rate below alpha.
 
     It is ln(1 / (delta share)) over the mean log-growth of the stake that grows fastest.
+
+    Parameters
+    ----------
+    leakage
+        The true leakage, in [0, alpha).
+    alpha, delta, operator_cap, weight_share
+        As in `clean_operators_at_stake`.
     """
     step = weight_share / ((1 - alpha) * operator_cap)
     growth = leakage * np.log1p(-STAKES * (1 - alpha) * step) + (1 - leakage) * np.log1p(STAKES * alpha * step)

@@ -95,17 +95,47 @@ def frame(name: str, title: str, description: str, height: float, parts: Sequenc
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Write words at a point; `anchor` is start, middle or end."""
+    """Write words.
+
+    Parameters
+    ----------
+    x, y
+        Where the words stand, in pixels; y is their base line.
+    words
+        Escaped here.
+    kind
+        CSS class.
+    anchor
+        Which of their ends is at x: `start`, `middle` or `end`.
+    """
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """Draw a straight line of a CSS class."""
+    """Draw a straight line.
+
+    Parameters
+    ----------
+    x1, y1, x2, y2
+        Its ends, in pixels.
+    kind
+        CSS class.
+    """
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
 def grid(x: Axis, y: Axis, x_title: str, y_title: str, label: Callable[[float], str]) -> list[str]:
-    """Draw grid lines, tick labels and axis titles of a plane."""
+    """Draw grid lines, tick labels and axis titles of a plane.
+
+    Parameters
+    ----------
+    x, y
+        The axes.
+    x_title, y_title
+        What they measure.
+    label
+        Writes a tick's value.
+    """
     parts = [line(x.start, y.at(tick), x.end, y.at(tick), "grid") for tick in y.ticks]
     parts += [line(x.at(tick), y.start, x.at(tick), y.start + 5, "axis") for tick in x.ticks]
     parts += [text(x.start - 8, y.at(tick) + 4, label(tick), "tick", "end") for tick in y.ticks]
@@ -174,7 +204,17 @@ def band(points: Sequence[tuple[float, float, float]], x: Axis, y: Axis, kind: s
 
 
 def bar(x: float, y: float, width: float, height: float, tone: str, *, is_hatched: bool = False) -> str:
-    """Draw a bar; a hatched one carries slanted lines, so that it is told apart without colour."""
+    """Draw a bar.
+
+    Parameters
+    ----------
+    x, y, width, height
+        Its upper left corner and its size, in pixels.
+    tone
+        CSS class of its colour.
+    is_hatched
+        Whether it carries slanted lines, so that it is told apart without colour.
+    """
     body = f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{height:.1f}" class="bar {tone}"/>'
     if not is_hatched:
         return body

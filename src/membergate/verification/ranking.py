@@ -41,7 +41,13 @@ class Ranking:
 
     @staticmethod
     def of(risk_score: Floats, is_merchant: NDArray[np.bool_], weight: Floats) -> Ranking:
-        """Rank the rows that have weight."""
+        """Rank the rows that have weight.
+
+        Parameters
+        ----------
+        risk_score, is_merchant, weight
+            Row by row, shape (n,); a row of weight 0 has no part.
+        """
         rows = np.flatnonzero(weight > 0)
         rows = rows[np.argsort(risk_score[rows], kind="stable")]
         scores, starts = np.unique(risk_score[rows], return_index=True)
@@ -65,7 +71,21 @@ class Ranking:
         level: float = LEVEL,
         method: str = "",
     ) -> Measurement:
-        """Estimate a statistic of the two masses, (b, t) and (b, t) -> (b,), with its interval over operators."""
+        """Estimate a statistic of the two masses, with its percentile interval over operators.
+
+        Parameters
+        ----------
+        name
+            What is estimated.
+        statistic
+            Takes the masses of merchants and genuine applicants, each of shape (b, t), and gives b values.
+        bootstrap
+            The draws shared with every other figure.
+        level
+            Nominal coverage of the interval.
+        method
+            What a reader must know of how it was made, before the interval's own.
+        """
         value = float(statistic(*self.masses(np.ones((1, len(self.rows)))))[0])
         blocks = [statistic(*self.masses(drawn)) for drawn in bootstrap.row_weights(self.rows)]
         low, high = percentiles(np.concatenate(blocks), level)

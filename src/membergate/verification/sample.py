@@ -104,7 +104,13 @@ class EvaluationSample:
         return np.where(self.is_sampled, np.minimum(self.weight, LARGEST_WEIGHT), 0.0)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> EvaluationSample:
-        """Give the sample of the chosen rows (a mask or positions), in their order."""
+        """Give the sample of the chosen rows.
+
+        Parameters
+        ----------
+        rows
+            A mask of shape (n,), or positions in the order wanted.
+        """
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "groups"}
         taken = {name: values[rows] for name, values in arrays.items() if values is not None}
         return replace(self, **taken, groups={kind: of_row[rows] for kind, of_row in self.groups.items()})

@@ -94,6 +94,17 @@ def measure_difference(
 
     Where fewer than `FEW_OPERATORS` operators are in one part and not in the other, that end of the interval is held
     out by as much as the guarded end of the share that only one of the two counts lies above that share.
+
+    Parameters
+    ----------
+    name
+        What is estimated.
+    minuend, subtrahend
+        The shares, row by row of the same sample.
+    bootstrap
+        The draws shared with every other figure.
+    level
+        Nominal coverage of the interval.
     """
     columns = np.stack([minuend.part, minuend.whole, subtrahend.part, subtrahend.whole], axis=1)
     by_operator = bootstrap.operator_sums(columns)

@@ -15,9 +15,11 @@ _FEW_MERCHANT_OPERATORS = 20
 
 
 def percent(share: float | None) -> str:
-    """Write a share with one decimal; what would read 0.0% reads <0.1%, since no sample shows a zero."""
+    """Write a share with one decimal; never 0.0% or 100.0%, since no sample shows that."""
     if share is None:
         return NONE
+    if share > 1 - _SMALLEST_RATE:
+        return ">99.9%"
     return "<0.1%" if 0 <= share < _SMALLEST_RATE else f"{100 * share:.1f}%".replace("-", MINUS)
 
 
