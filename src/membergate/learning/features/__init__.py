@@ -1,8 +1,8 @@
 """Behaviour features, one family a file, cut as of an instant.
 
-A feature is declared once, in SQL over a grain. What it needs is read off its own expression; the as-of cut, the windows
-and the joins are the compiler's, so an expression cannot see the future; one pass over the data serves every feature of
-a grain. Start with `CATALOGUE`, `availability`, `fit_norms` and `compute`.
+A feature is declared once, in SQL over a grain. What it needs is read off its own expression; the as-of cut, the
+windows and the joins are the compiler's, so an expression cannot see the future; one pass over the data serves every
+feature of a grain. Start with `CATALOGUE`, `availability`, `fit_norms` and `compute`.
 """
 
 from membergate.learning.features.catalogue import CATALOGUE, availability

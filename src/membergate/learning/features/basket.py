@@ -32,6 +32,7 @@ FEATURES = (
         harms=("large_family", "office", "group_buy_leader"),
         robust_variant="against peers, over the operator ++",
         minimum_evidence=2,
+        window_days=90,
     ),
     Feature(
         id="B4",

@@ -26,16 +26,21 @@ def availability(columns: Columns) -> tuple[Availability, ...]:
     return tuple(availability_of(feature, columns) for feature in CATALOGUE.values())
 
 
-def chosen(features: Iterable[str] | None) -> tuple[str, ...]:
-    """Give feature ids in catalogue order; all of them where none are named.
+def chosen(features: Iterable[str | Feature] | None) -> tuple[Feature, ...]:
+    """Give features in catalogue order, then those that come as declarations; the whole catalogue where None.
 
     Raises
     ------
     BadInputError
         If an id is not in the catalogue.
     """
-    wanted = set(CATALOGUE) if features is None else set(features)
-    unknown = sorted(wanted - set(CATALOGUE))
-    if unknown:
-        raise BadInputError(f"there is no feature {', '.join(unknown)}", allowed=", ".join(CATALOGUE))
-    return tuple(feature for feature in CATALOGUE if feature in wanted)
+    if features is None:
+        return tuple(CATALOGUE.values())
+    asked = tuple(features)
+    names = {feature for feature in asked if isinstance(feature, str)}
+    if names - set(CATALOGUE):
+        raise BadInputError(
+            f"there is no feature {', '.join(sorted(names - set(CATALOGUE)))}", allowed=", ".join(CATALOGUE)
+        )
+    declared = tuple(feature for feature in asked if isinstance(feature, Feature))
+    return tuple(feature for name, feature in CATALOGUE.items() if name in names) + declared

@@ -7,7 +7,7 @@ pass whatever their windows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -22,16 +22,26 @@ from membergate.learning.features.expressions import (
     with_our_words,
 )
 from membergate.learning.features.grains import (
-    DAY_US,
     GRAINS,
     LONGEST_WINDOW_DAYS,
     RELATIONS,
     Grain,
     Join,
+    Lookup,
     Relation,
+    SharedCount,
+    age_days,
 )
-from membergate.learning.features.lineage import SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
-from membergate.learning.features.sharing import PROMOTION_DAYS, SPINE, promotion_days, shared_count
+from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
+from membergate.learning.features.sharing import (
+    INSTANTS,
+    PROMOTION_DAYS,
+    SPINE,
+    paired,
+    promotion_days,
+    running_count,
+    sightings,
+)
 
 ROWS = "rows"
 """Stem of the columns that count a group's source rows inside a window: a group without one is not there."""
@@ -161,7 +171,12 @@ class Compiler:
         if (grain, scope) not in self._groups:
             declared = GRAINS[grain]
             source = declared.source
-            keys = {name: self._over(source, scope, sql, None) for name, sql in key_names(grain).items()}
+            keys = {
+                name: self._over(source, scope, sql, None) for name, sql in key_names(grain).items() if name != OTHER
+            }
+            if declared.companions is not None:
+                self._resolve(source, scope, declared.companions.shared, None)
+                keys[OTHER] = OTHER
             where = [self._over(source, scope, declared.where, None)] if declared.where else []
             if source in RELATIONS and scope == "account":
                 where.append("is_self")
@@ -180,14 +195,13 @@ class Compiler:
     def _relation_sql(self, relation: Relation) -> str:
         """Give the SELECT of a relation: the one place where market tables meet the spine, cut as of its instants."""
         columns = {
-            name: render(with_our_words(parse(best_alternative(relation, name, self._columns)), self._scalars))
+            name: self._written(best_alternative(relation, name, self._columns))
             for name in sorted(self._relations[relation.name])
         }
         parts = ["x.row_id", "x.member_no", "x.is_self"]
         source = f"{SPINE} AS x"
         if relation.table:
-            age = f"(EPOCH_US(x.as_of) - EPOCH_US(e.{relation.event_time})) // {DAY_US}"
-            parts.append(f"{age} AS age_days")
+            parts.append(f"{age_days(relation.event_time)} AS age_days")
             source += f' JOIN "{relation.table}" AS e ON e.account_id = x.account_id AND {_cut("e")}'
         parts += [f"{sql} AS {name}" for name, sql in columns.items()]
         for join in joins_of(relation, columns.values()):
@@ -199,47 +213,67 @@ class Compiler:
         return f"SELECT {', '.join(parts)} FROM {source} WHERE {where}"
 
     def _group_tables(self, grain: Grain, scope: Scope) -> dict[str, str]:
-        """Give the tables of one grain: its groups, and what they share with the whole market."""
+        """Give the tables of one grain: pairs first, its groups, and what they share with the whole market."""
         group = self._groups[grain.name, scope]
+        table, source = _table(grain.name, scope), _table(grain.source, scope)
+        tables: dict[str, str] = {}
+        if grain.companions is not None:
+            shared = next(count for count in GRAINS[grain.source].shared if count.name == grain.companions.shared)
+            tables[f"{table}_pairs"] = paired(
+                shared.keys,
+                source,
+                f"{source}_{shared.name}_seen",
+                most_accounts=grain.companions.most_accounts,
+                own="m.is_self" if scope == "account" else "TRUE",
+            )
+            source = f"{table}_pairs"
         keys = [f"{sql} AS {name}" for name, sql in group.keys.items()]
         columns = [f"{sql} AS {alias}" for alias, sql in group.columns.items()]
         where = f" WHERE {' AND '.join(f'({part})' for part in group.where)}" if group.where else ""
         positions = ", ".join(str(1 + index) for index in range(1 + len(keys)))
-        source = _table(grain.source, scope)
         sql = f"SELECT {', '.join(['row_id', *keys, *columns])} FROM {source}{where} GROUP BY {positions}"
         for lookup in grain.lookups:
-            wanted = {name: text for name, text in lookup.columns.items() if name in group.added}
-            if wanted:
-                added = ", ".join(
-                    f"{render(with_our_words(parse(text), self._scalars))} AS {name}" for name, text in wanted.items()
-                )
-                sql = f"SELECT g.*, {added} FROM ({sql}) AS g LEFT JOIN {lookup.table} AS n USING ({lookup.key})"
-        table = _table(grain.name, scope)
-        shared = [count for count in grain.shared if count.name in group.added]
-        if not shared:
-            return {table: sql}
-        tables = {f"{table}_alone": sql}
-        sql = f"SELECT g.* FROM {table}_alone AS g"
-        for count in shared:
-            relation = RELATIONS[count.relation]
-            population = {key: best_alternative(relation, key, self._columns) for key in count.keys}
-            joins = "".join(joined(join, as_of=False) for join in joins_of(relation, population.values()))
-            aliases = [join.alias for join in joins_of(relation, population.values()) if not join.is_norm]
-            tables[f"{table}_{count.name}"] = shared_count(
-                count, relation, population, joins, aliases, of_table=f"{table}_alone"
-            )
-            keys_match = " AND ".join(f"{count.name}.{key} = g.{key}" for key in count.keys)
+            sql = self._looked_up(sql, lookup, group.added)
+        shared_counts = [count for count in grain.shared if count.name in group.added]
+        if shared_counts:
+            tables[f"{table}_alone"] = sql
+            sql = f"SELECT * FROM {table}_alone"
+        for count in shared_counts:
+            tables[f"{table}_{count.name}_seen"] = self._sightings(count, of_table=f"{table}_alone")
+            tables[f"{table}_{count.name}"] = running_count(count.keys, f"{table}_{count.name}_seen")
+            match = " AND ".join(f"{count.name}.{key} = g.{key}" for key in count.keys)
             sql = (
                 f"SELECT g.*, COALESCE({count.name}.accounts, 1) AS {count.name} FROM ({sql}) AS g "
-                f"JOIN feature_instants AS i USING (row_id) ASOF LEFT JOIN {table}_{count.name} AS {count.name} "
-                f"ON {keys_match} AND i.as_of >= {count.name}.changed_at"
+                f"JOIN {INSTANTS} AS i USING (row_id) ASOF LEFT JOIN {table}_{count.name} AS {count.name} "
+                f"ON {match} AND i.as_of >= {count.name}.changed_at"
             )
         return tables | {table: sql}
 
+    def _looked_up(self, sql: str, lookup: Lookup, wanted: set[str]) -> str:
+        """Add a norm's columns to a grain, where they are asked for."""
+        columns = {name: text for name, text in lookup.columns.items() if name in wanted}
+        if not columns:
+            return sql
+        added = ", ".join(f"{self._written(text)} AS {name}" for name, text in columns.items())
+        return f"SELECT g.*, {added} FROM ({sql}) AS g LEFT JOIN {lookup.table} AS n USING ({lookup.key})"
 
-def joins_of(relation: Relation, columns: Mapping[str, str] | object) -> tuple[Join, ...]:
+    def _sightings(self, count: SharedCount, *, of_table: str) -> str:
+        """Give the SELECT of who in the whole market was seen with the things of a grain."""
+        relation = RELATIONS[count.relation]
+        keys = {key: best_alternative(relation, key, self._columns) for key in count.keys}
+        joins = joins_of(relation, keys.values())
+        text = "".join(joined(join, as_of=False) for join in joins)
+        aliases = [join.alias for join in joins if not join.is_norm]
+        return sightings(count, relation, keys, text, aliases, of_table=of_table)
+
+    def _written(self, sql: str) -> str:
+        """Write a declaration's SQL with our own words expanded."""
+        return render(with_our_words(parse(sql), self._scalars))
+
+
+def joins_of(relation: Relation, columns: Iterable[str]) -> tuple[Join, ...]:
     """Give the joins that these columns' SQL takes, inner ones always, in the order of declaration."""
-    wanted = {alias for sql in columns for alias, _ in columns_of(sql)}  # type: ignore[attr-defined]
+    wanted = {alias for sql in columns for alias, _ in columns_of(sql)}
     for join in reversed(relation.joins):
         if join.alias in wanted or join.is_inner:
             wanted |= {join.alias} | {alias for alias, _ in columns_of(join.on)}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from membergate.learning.features.catalogue import CATALOGUE, chosen
+from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler, Program
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
@@ -32,7 +32,7 @@ def compute(
     spine: Spine,
     norms: Norms,
     operators: OperatorTable,
-    features: Iterable[str] | None = None,
+    features: Iterable[str | Feature] | None = None,
 ) -> FeatureTable:
     """Compute features for every row of a spine, each as of its own instant.
 
@@ -41,8 +41,8 @@ def compute(
     Parameters
     ----------
     connection
-        Holds one view per market table, as `Warehouse.connect` gives it. Temporary tables named `feature_…` and `norm_…` are
-        made in it and dropped again.
+        Holds one view per market table, as `Warehouse.connect` gives it. Temporary tables named `feature_…` and
+        `norm_…` are made in it and dropped again.
     spine
         Who is asked about, as of when.
     norms
@@ -50,33 +50,34 @@ def compute(
     operators
         The operator of each row, as of its instant.
     features
-        Feature ids; all of the catalogue where None. Those that the data cannot feed are `not_applicable` in every row.
+        Feature ids, or declarations that are in no catalogue; the whole catalogue where None. Those that the data cannot feed are `not_applicable` in every row.
 
     Raises
     ------
     BadInputError
         If a feature is unknown.
     """
-    ids = chosen(features)
+    wanted = chosen(features)
     with standing(connection, spine, operators, norms):
         columns = market_columns_of(connection)
-        computable = [name for name in ids if all(is_computable(m, columns) for m in measures_of(CATALOGUE[name]))]
-        measures = {key: measure for name in computable for key, measure in _named(CATALOGUE[name]).items()}
+        computable = [feature for feature in wanted if all(is_computable(m, columns) for m in measures_of(feature))]
+        measures = {key: measure for feature in computable for key, measure in _named(feature).items()}
         usable = {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, columns)}
         numbers = run(connection, Compiler(columns, norms.scalars).compile(measures | usable), len(spine))
         context = context_of(connection, len(spine), numbers, columns)
-    values = np.full((len(spine), len(ids)), np.nan)
-    absences = np.full((len(spine), len(ids)), NOT_APPLICABLE, dtype=np.uint8)
-    for column, name in enumerate(ids):
+    values = np.full((len(spine), len(wanted)), np.nan)
+    absences = np.full((len(spine), len(wanted)), NOT_APPLICABLE, dtype=np.uint8)
+    for column, feature in enumerate(wanted):
         evidence = np.zeros(len(spine))
-        if name in computable:
-            values[:, column], absences[:, column], evidence = _feature(CATALOGUE[name], numbers, norms)
-        context[f"n_eff_{name.lower()}"] = evidence
+        if feature in computable:
+            values[:, column], absences[:, column], evidence = _valued(feature, numbers, norms)
+        context[f"n_eff_{feature.id.lower()}"] = evidence
+    ids = tuple(feature.id for feature in wanted)
     return FeatureTable(spine, operators.operator_ids, ids, values, absences, context)
 
 
 def run(connection: duckdb.DuckDBPyConnection, program: Program, n: int) -> dict[str, NDArray[Any]]:
-    """Run a compiled program over the standing spine and give each measure by row, shape (n,); NaN or None where absent."""
+    """Run a program over the standing spine and give each measure by row, shape (n,); NaN or None where absent."""
     numbers: dict[str, NDArray[Any]] = {}
     try:
         for table, sql in program.tables.items():
@@ -151,7 +152,7 @@ def _named(feature: Feature) -> dict[str, Measure]:
     return dict(zip(names, measures_of(feature), strict=False))
 
 
-def _feature(
+def _valued(
     feature: Feature, numbers: Mapping[str, NDArray[Any]], norms: Norms
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
     """Turn a feature's measures into values, absences and the evidence behind them."""

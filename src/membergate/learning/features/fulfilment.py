@@ -22,7 +22,7 @@ FEATURES = (
     Feature(
         id="E4",
         name="ship_to_self_share",
-        summary="share of units sent to habitual places of living or work, or to the main one where none is habitual yet",
+        summary="share of units sent to habitual places of living or work, or to the main one if none is habitual yet",
         rationale="stands for consumption",
         unit="ratio",
         grain="destination",

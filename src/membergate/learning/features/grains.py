@@ -1,7 +1,7 @@
 """What features aggregate: relations cut as of each row's instant, and the grains grouped out of them.
 
-A relation reads one table of events (alias `e`), joined on the account to the spine (alias `x`) and to what describes the
-event. A grain groups a relation, or another grain, once for all features that aggregate it. Nothing here names an
+A relation reads one table of events (alias `e`), joined on the account to the spine (alias `x`) and to what describes
+the event. A grain groups a relation, or another grain, once for all features that aggregate it. Nothing here names an
 instant: the compiler adds the as-of cut to every market table it reads, so no declaration can see the future.
 """
 
@@ -13,6 +13,11 @@ DAY_US = 86_400_000_000
 """Microseconds in a day."""
 LONGEST_WINDOW_DAYS = 365
 """Events older than this are read by no feature."""
+
+
+def age_days(event_time: str) -> str:
+    """Write the age of event `e` in calendar days (UTC) before the row's instant, so that days and ages group alike."""
+    return f"(EPOCH_US(x.as_of) // {DAY_US} - EPOCH_US(e.{event_time}) // {DAY_US})"
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class Relation:
     event_time
         The column that says when an event happened; `age_days` is counted from it.
     columns
-        Name -> SQL alternatives, best first: the first one whose market columns all exist is taken, and the last one says
-        what is needed at least.
+        Name -> SQL alternatives, best first: the first one whose market columns all exist is taken, and the last one
+        says what is needed at least.
     joins
         What describes the events; read only where a used column names the alias.
     """
@@ -85,7 +90,7 @@ class SharedCount:
     relation
         The relation in which all accounts are looked for; it must have the keys as columns.
     window_days
-        For dated things (a key is a day or a week): events older than this, seen from the spine's earliest instant, need not
+        For dated things (a key is a day or a week): events older than this, from the spine's earliest instant, need not
         be read. None for things that last, whose accounts are counted over all of history.
     """
 
@@ -93,6 +98,25 @@ class SharedCount:
     keys: tuple[str, ...]
     relation: str
     window_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Pairs a grain of shared things with the other accounts that share them, as a column `other`.
+
+    Each row of the source is there once with `other` NULL, which stands for itself, and once for every other account
+    that shares the thing as of the row's instant; accounts of the row's own scope are no others.
+
+    Parameters
+    ----------
+    shared
+        The source's shared count whose keys make the thing.
+    most_accounts
+        Things that more accounts share are crowds and say nothing about pairs; the cap keeps the work linear.
+    """
+
+    shared: str
+    most_accounts: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,8 @@ class Grain:
         SQL over the source's columns; rows that do not satisfy it are left out.
     lookups, shared
         What is added to each group.
+    companions
+        If given, the source's rows are first paired with the accounts that share them; group by `other`.
     window_days
         Only source rows of the last so many days; it needs a source that carries `age_days`.
     """
@@ -143,6 +169,7 @@ class Grain:
     where: str = ""
     lookups: tuple[Lookup, ...] = ()
     shared: tuple[SharedCount, ...] = ()
+    companions: Companions | None = None
     window_days: int | None = None
     added: frozenset[str] = field(init=False)
 
@@ -161,26 +188,21 @@ LINE = Relation(
     "ordered_at",
     {
         "units": ("e.quantity",),
-        "content": ("e.quantity * GREATEST(COALESCE(s.pack_size, 1), 1)", "e.quantity"),
         "sku": ("HASH(e.sku_id)",),
         "category": ("COALESCE(s.category_l2, s.category_l1)", "s.category_l1"),
         "day": (f"EPOCH_US(e.ordered_at) // {DAY_US}",),
         "paid_minor": ("e.quantity * e.net_price_minor",),
-        "benefit_minor": (
-            "COALESCE(e.member_discount_minor, 0) + COALESCE(e.coupon_discount_minor, 0)",
-            "COALESCE(e.member_discount_minor, 0)",
-        ),
+        "benefit_minor": ("e.quantity * GREATEST(0, e.list_price_minor - e.net_price_minor)",),
         "margin_ratio": tuple(
             f"GREATEST(-1.0, LEAST(3.0, ({price} - e.net_price_minor) / NULLIF(e.net_price_minor, 0)))"
             for price in _RESALE
         ),
         "gain_minor": tuple(f"e.quantity * GREATEST(0, {price} - e.net_price_minor)" for price in _RESALE),
         "resale_score": ("COALESCE(n.resale_score, PRIOR('resale_score'))",),
-        "is_top_sku": ("COALESCE(n.is_top, FALSE)",),
-        "usual_accounts": ("COALESCE(n.daily_accounts, PRIOR('daily_accounts'))",),
+        "rarity": ("COALESCE(n.rarity, PRIOR('rarity'))",),
         "limit_units": ("s.limit_quantity",),
         "limit_window_no": (
-            f"(EPOCH_US(x.as_of) - EPOCH_US(e.ordered_at)) // {DAY_US} // GREATEST(COALESCE(s.limit_window_days, {LONGEST_WINDOW_DAYS}), 1)",
+            f"{age_days('ordered_at')} // GREATEST(COALESCE(s.limit_window_days, {LONGEST_WINDOW_DAYS}), 1)",
             "0",
         ),
         "is_promotion_day": ("p.day IS NOT NULL",),
@@ -196,7 +218,7 @@ LINE = Relation(
         Join("p", "feature_promotion_days", f"p.day = EPOCH_US(e.ordered_at) // {DAY_US}"),
     ),
 )
-"""Order lines. Prices are per unit, discounts per line; `content` counts a pack as its pieces."""
+"""Order lines. Prices are per unit."""
 
 ORDER = Relation(
     "order",
@@ -259,8 +281,28 @@ RELATIONS = {relation.name: relation for relation in (LINE, ORDER, DELIVERY, APP
 """Every relation by name."""
 
 _GRAINS = (
-    Grain("sku", "line", ("sku",), {"units": "SUM(units)", "lines": "COUNT(*)"}),
-    Grain("sku_day", "line", ("sku", "day"), {"units": "SUM(units)"}, where="NOT is_gift"),
+    Grain(
+        "sku_day",
+        "line",
+        ("sku", "category", "age_days"),
+        {"units": "SUM(units)", "lines": "COUNT(*)", "ungifted_units": "SUM(units) FILTER (WHERE NOT is_gift)"},
+    ),
+    Grain(
+        "sku",
+        "sku_day",
+        ("sku", "category"),
+        {
+            "units": "SUM(units)",
+            "lines": "SUM(lines)",
+            "days": "COUNT(*)",
+            "first_age_days": "MAX(age_days)",
+            "last_age_days": "MIN(age_days)",
+            "last_units": "ARG_MIN(units, age_days)",
+        },
+        lookups=(
+            Lookup("norm_category", "category", {"daily_units": "COALESCE(n.daily_units, PRIOR('daily_units'))"}),
+        ),
+    ),
     Grain(
         "limit_window",
         "line",
@@ -268,37 +310,12 @@ _GRAINS = (
         {"units": "SUM(units)", "limit_units": "MIN(limit_units)"},
         where="limit_units > 0",
     ),
+    Grain("category", "line", ("category",), {"lines": "COUNT(*)"}),
     Grain(
-        "category_day",
+        "sku_month",
         "line",
-        ("category", "age_days"),
-        {"content": "SUM(content)", "lines": "COUNT(*)", "gain_minor": "SUM(gain_minor)"},
-    ),
-    Grain(
-        "category",
-        "category_day",
-        ("category",),
-        {
-            "lines": "SUM(lines)",
-            "content": "SUM(content)",
-            "days": "COUNT(*)",
-            "first_age_days": "MAX(age_days)",
-            "last_age_days": "MIN(age_days)",
-            "last_content": "ARG_MIN(content, age_days)",
-        },
-        lookups=(
-            Lookup(
-                "norm_category",
-                "category",
-                {"daily_content": "COALESCE(n.daily_content, PRIOR('daily_content'))"},
-            ),
-        ),
-    ),
-    Grain(
-        "category_month",
-        "category_day",
-        ("category", "age_days // 30 AS month_no"),
-        {"content": "SUM(content)", "gain_minor": "SUM(gain_minor)"},
+        ("sku", "category", "age_days // 30 AS month_no"),
+        {"units": "SUM(units)", "gain_minor": "SUM(gain_minor)"},
         lookups=(Lookup("norm_category", "category", {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
     ),
     Grain("buying_day", "line", ("day",), {"units": "SUM(units)", "is_promotion": "BOOL_OR(is_promotion_day)"}),
@@ -333,10 +350,17 @@ _GRAINS = (
         "quiet_bucket",
         "line",
         ("sku", "day"),
-        {"usual_accounts": "MIN(usual_accounts)"},
-        where="NOT is_promotion_day AND NOT is_top_sku",
+        {"rarity": "MIN(rarity)"},
+        where="NOT is_promotion_day",
         shared=(SharedCount("accounts", ("sku", "day"), "line", 90),),
         window_days=90,
+    ),
+    Grain(
+        "companion",
+        "quiet_bucket",
+        ("other",),
+        {"rarity": "FIXED_SUM(rarity)", "days": "COUNT(DISTINCT day)", "buckets": "COUNT(*)"},
+        companions=Companions("accounts", most_accounts=20),
     ),
     Grain(
         "delivery_bucket",

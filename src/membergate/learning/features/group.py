@@ -22,26 +22,26 @@ FEATURES = (
         id="H5",
         name="synchrony_score",
         summary=(
-            "surprise, in nats, at the accounts that bought the same SKU on the same day; top SKUs and promotion days left"
-            " out; nothing unless it happened on two days"
+            "rarity of the (SKU, day) purchases shared with the closest other account, on two days or more, as a share"
+            " of all purchases; promotion days and crowds left out"
         ),
-        rationale="sustained lockstep is coordination",
+        rationale="sustained lockstep with one other account is coordination, a crowd is not",
         unit="nats",
-        grain="quiet_bucket",
+        grain="companion",
         sql=(
-            "CASE WHEN COUNT(DISTINCT day) FILTER (WHERE SURPRISE(accounts - 1, usual_accounts) > 1) >= 2"
-            " THEN FIXED_SUM(SURPRISE(accounts - 1, usual_accounts)) ELSE 0.0 END"
+            "COALESCE(MAX(rarity) FILTER (WHERE other IS NOT NULL AND days >= 2), 0)"
+            " / (5.0 + MAX(buckets) FILTER (WHERE other IS NULL))"
         ),
-        evidence="COUNT(*)",
+        evidence="MAX(buckets) FILTER (WHERE other IS NULL)",
         sense=+1,
         harms=("collector", "bargain_hunter"),
-        robust_variant="what the SKU's own popularity explains is taken off, one bucket is bounded +++",
-        window_days=90,
+        robust_variant="only what at most 20 accounts share, rare SKUs weigh more, two distinct days +++",
+        scope="account",
     ),
     Feature(
         id="H7",
         name="co_delivery_convergence",
-        summary="surprise, in nats, at accounts outside the operator that had the same SKU sent to the same place in a week",
+        summary="surprise at accounts outside the operator that had the same SKU sent to the same place in one week",
         rationale="parcels of strangers that come together go to one buyer",
         unit="nats",
         grain="delivery_bucket",

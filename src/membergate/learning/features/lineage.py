@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from membergate.domain.errors import BadInputError
 from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.expressions import columns_of
+from membergate.learning.features.expressions import columns_of, parse, render
 from membergate.learning.features.grains import GRAINS, RELATIONS, Relation
 from membergate.market.schema import TABLES, VERSION_COLUMNS
 
@@ -17,6 +17,8 @@ BaseColumn = tuple[str, str]
 """A relation's name and one of its columns."""
 SPINE_COLUMNS = frozenset({"row_id", "member_no", "is_self", "age_days"})
 """Columns that every relation has from the spine."""
+OTHER = "other"
+"""The key of a grain of pairs: the account that shares something."""
 DERIVED_TABLES = {"feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"})}
 """Tables that the compiler makes itself, and the market columns that it makes them from."""
 
@@ -149,7 +151,7 @@ def _relation_needs(relation: Relation) -> frozenset[str]:
 
 def _below(grain: str, name: str) -> frozenset[BaseColumn]:
     """Give the relations' columns under one column of a grain."""
-    if name in SPINE_COLUMNS and (grain in RELATIONS or name in key_names(grain)):
+    if name == OTHER or (name in SPINE_COLUMNS and (grain in RELATIONS or name in key_names(grain))):
         return frozenset()
     if grain in RELATIONS:
         if name not in RELATIONS[grain].columns:
@@ -177,10 +179,8 @@ def _frame(grain: str) -> frozenset[BaseColumn]:
 
 def key_names(grain: str) -> dict[str, str]:
     """Give a grain's keys: name -> SQL over its source."""
-    from membergate.learning.features.expressions import parse
-
     keys = (parse(key) for key in GRAINS[grain].keys)
-    return {key.alias_or_name: key.unalias().sql(dialect="duckdb") for key in keys}
+    return {key.alias_or_name: render(key.unalias()) for key in keys}
 
 
 def _present(columns: Columns) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Genuine groups whose behaviour resembles a merchant's, typed by what can be observed of them.
 
-The types serve two ends: fairness tables, one row a look-alike, and guards that may lower risk. They never raise it, and
-they read no personal attribute: baskets' breadth, addresses' kind, gifts, lanes, invoices, amounts.
+The types serve two ends: fairness tables, one row a look-alike, and guards that may lower risk. They never raise it,
+and they read no personal attribute: baskets' breadth, addresses' kind, gifts, lanes, invoices, amounts.
 """
 
 from __future__ import annotations
@@ -102,19 +102,19 @@ LOOK_ALIKES: tuple[LookAlike, ...] = (
         "collector",
         "buys one of everything in a narrow field",
         "narrow category, hyped goods, on the second",
-        "categories <= 3 AND skus >= 5 AND units_of_all <= 1.3 * skus AND most_units_of_a_sku <= 3",
-    ),
-    LookAlike(
-        "large_family",
-        "a large or multi-generation household",
-        "many units, several recipients",
-        "categories >= 10 AND units_of_all >= 40 AND units_of_all <= 6 * skus AND COALESCE(recipients <= 5, TRUE)",
+        "categories <= 3 AND skus >= 5 AND units_of_all <= 2 * skus AND most_units_of_a_sku <= 5",
     ),
     LookAlike(
         "bargain_hunter",
         "takes every discount, in household amounts",
         "discount capture",
         "benefit_ratio >= 0.15 AND units_of_all <= 3 * skus AND categories >= 5",
+    ),
+    LookAlike(
+        "large_family",
+        "a large or multi-generation household",
+        "many units, several recipients",
+        "categories >= 10 AND units_of_all >= 40 AND units_of_all <= 6 * skus AND COALESCE(recipients <= 5, TRUE)",
     ),
 )
 """Every look-alike, the most telling guard first; a row has the first type whose guard holds."""

@@ -1,7 +1,7 @@
 """Norms: what the population does, fitted once as of the model's instant, stored with the model, never recomputed.
 
-They are robust on purpose: a household's allowance is a quantile over accounts of ordinary breadth, prices are medians, a
-SKU's resale score counts each account once, and thin categories lean on wider ones.
+They are robust on purpose: a household's allowance is a quantile over accounts of ordinary breadth, prices are medians,
+a SKU's resale score counts each account once, and thin categories lean on wider ones.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Norms:
         The instant as of which they were fitted, aware and in UTC.
     tables
         Name -> table:
-        `norm_sku` (sku_id, resale_price_minor, resale_score in [0, 1], daily_accounts, weekly_share, is_top),
-        `norm_category` (category, allowance in pieces per 30 days, daily_content in pieces a day),
+        `norm_sku` (sku_id, resale_price_minor, resale_score in [0, 1], weekly_share, rarity in nats),
+        `norm_category` (category, allowance in units of a SKU per 30 days, daily_units of a SKU),
         `norm_place_kind` (place_kind, typical_log_accounts).
     scalars
         Defaults for what the tables do not know.

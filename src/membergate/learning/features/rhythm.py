@@ -8,13 +8,13 @@ FEATURES = (
     Feature(
         id="C2",
         name="cadence_vs_depletion",
-        summary="log of how many times faster than the category's households it restocks, over categories bought again",
+        summary="log of how many times faster than the category's households it restocks the SKUs that it buys again",
         rationale="what is bought again before it can be used up was not used up",
         unit="log_ratio",
-        grain="category",
+        grain="sku",
         sql=(
-            "LN((SUM(content - last_content) FILTER (WHERE days > 1) + 1.0)"
-            " / (FIXED_SUM(daily_content * (first_age_days - last_age_days)) FILTER (WHERE days > 1) + 1.0))"
+            "LN((SUM(units - last_units) FILTER (WHERE days > 1) + 1.0)"
+            " / (FIXED_SUM(daily_units * (first_age_days - last_age_days)) FILTER (WHERE days > 1) + 1.0))"
         ),
         evidence="COUNT(*) FILTER (WHERE days > 1)",
         sense=+1,

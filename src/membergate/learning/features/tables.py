@@ -69,8 +69,8 @@ class FeatureTable:
     absences
         (n, f) uint8; 0 where observed, else 1 + index into `list(Absence)`.
     context
-        (n,) arrays by name: what peers, fairness tables and policies read. Never a sense of risk. The amount of evidence
-        behind feature `A2` is `n_eff_a2`.
+        (n,) arrays by name: what peers, fairness tables and policies read. Never a sense of risk. The amount of
+        evidence behind feature `A2` is `n_eff_a2`.
     """
 
     spine: Spine
