@@ -129,11 +129,11 @@ def _problem(column: Column, family: Family, *, is_mixed: bool) -> str:
     arms: list[tuple[str, Reason | None]] = [
         (_is_blank(raw, family), Reason.MISSING_VALUE if column.is_required else None)
     ]
-    if is_mixed:
-        arms.append((f"NOT regexp_matches({raw}, {literal(ZONE_AFTER_TIME)})", Reason.TIME_WITHOUT_ZONE))
     if column.kind is Kind.MONEY and family in {Family.TEXT, Family.REAL}:
         arms.append((is_fractional(raw), Reason.FRACTIONAL_MONEY))
     arms.append((f"{read} IS NULL", Reason.UNPARSABLE_TIME if column.kind is Kind.TIME else Reason.WRONG_TYPE))
+    if is_mixed:
+        arms.append((f"NOT {has_zone(raw)}", Reason.TIME_WITHOUT_ZONE))
     if column.kind is Kind.ID:
         arms.append((f"length({read}) > {LONGEST_ID}", Reason.OVERSIZED_ID))
     if column.choices:
@@ -176,7 +176,9 @@ def _value(column: Column, family: Family, time_zone: str | None) -> str:
         case Kind.ID | Kind.TEXT:
             return _text(raw, family)
         case Kind.CHOICE:
-            fold = "upper" if column.choices[0].isupper() else "lower"  # grades are L0 to L4, all other words lower case
+            fold = (
+                "upper" if column.choices[0].isupper() else "lower"
+            )  # grades are L0 to L4, all other words lower case
             return f"{fold}(trim({_text(raw, family)}))"
         case Kind.CURRENCY:
             code = f"upper(trim({_text(raw, family)}))"

@@ -119,6 +119,11 @@ def load(
             warehouse.manifest = work.commit()
     except (duckdb.Error, OSError) as error:
         raise disk_is_full(error, warehouse.root) or error from error
+    except RuntimeError as error:
+        # DuckDB reports a Ctrl-C that strikes during a query in words of its own.
+        if "interrupted" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from error
     return report
 
 

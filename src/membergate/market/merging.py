@@ -135,14 +135,16 @@ class _Merge:
     def find_known(self) -> None:
         """Note the rows that the warehouse holds word for word, so that a second ingest costs no more than a look."""
         content = f"hash({', '.join((*self._columns, 'ingested_at'))})"
-        seen = "SELECT CAST(NULL AS BIGINT) AS _seq WHERE false"
+        seen = "SELECT CAST(NULL AS BIGINT) AS _seq, CAST(NULL AS UBIGINT) AS h WHERE false"
         if self._held:
             seen = (
-                f"SELECT _seq FROM {self._new} WHERE ({self._key_hash}, {content}) IN "
+                f"SELECT _seq, {self._key_hash} AS h FROM {self._new} WHERE ({self._key_hash}, {content}) IN "
                 f"(SELECT ({self._key_hash}, {content}) FROM {self._held})"
             )
         self._connection.execute(f"CREATE TABLE {self._known} AS {seen}")
         self._rest = f"(SELECT * FROM {self._new} WHERE _seq NOT IN (SELECT _seq FROM {self._known}))"
+        # A repetition counts as one only where its key says nothing else in this source: otherwise the order matters.
+        self._connection.execute(f"DELETE FROM {self._known} WHERE h IN (SELECT {self._key_hash} FROM {self._rest})")
 
     def find_contested(self) -> None:
         """Note the keys that more than one row claims, by hash: a collision sends a row the slow way, nothing worse."""
@@ -173,9 +175,9 @@ class _Merge:
             column=", ".join(self._fixed),
             value=_struct(self._fixed),
         )
-        kept = f"(SELECT _k, ingested_at, true AS _is_kept FROM {self._final})"
+        kept = f"(SELECT _k, ingested_at, _is_new OR _is_revised AS _is_kept FROM {self._final})"
         dropped = f"(SELECT _k, ingested_at FROM {version} WHERE _is_moved)"
-        outcome = "CASE WHEN _is_kept OR _fate = 'held' THEN _fate ELSE 'known' END"
+        outcome = "CASE WHEN _is_kept OR _fate = 'held' THEN _fate ELSE 'known' END"  # nothing new: known after all
         counts = self._connection.execute(
             f"SELECT {outcome} AS outcome, count(*) FROM (SELECT * FROM {fate} ANTI JOIN {dropped} USING (_k, ingested_at)) "
             f"LEFT JOIN {kept} USING (_k, ingested_at) GROUP BY outcome"
@@ -236,7 +238,8 @@ class _Merge:
         return (
             f"SELECT *, _fixed <> {first_known} AS _is_moved FROM (SELECT *, {_struct(self._fixed)} AS _fixed FROM ("
             f"SELECT _k, ingested_at, {last}max(visible_at) AS visible_at, max(superseded_at) AS _was_superseded_at, "
-            f"bool_or(_fate = 'held') AS _is_held, bool_or(_fate = 'revised') AS _is_revised "
+            f"bool_or(_fate = 'held') AS _is_held, NOT _is_held AS _is_new, "
+            f"any_value(hash({', '.join(self._columns)})) FILTER (_fate = 'held') AS _content_held "
             f"FROM {fate} GROUP BY _k, ingested_at))"
         )
 
@@ -245,7 +248,7 @@ class _Merge:
         order = "OVER (PARTITION BY _k ORDER BY visible_at, ingested_at)"
         content = f"hash({', '.join(self._columns)})"
         return (
-            f"SELECT *, lead(visible_at) {order} AS superseded_at, "
+            f"SELECT *, _is_held AND _content <> _content_held AS _is_revised, lead(visible_at) {order} AS superseded_at, "
             "_is_held AND (_is_revised OR superseded_at IS DISTINCT FROM _was_superseded_at) AS _is_touched "
             f"FROM (SELECT *, {content} AS _content, lag(_content) {order} AS _content_before "
             f"FROM {version} WHERE NOT _is_moved) WHERE _is_held OR _content IS DISTINCT FROM _content_before"

@@ -170,28 +170,31 @@ def stage_jsonl(
     """
     lines = staged.with_suffix(".lines.parquet")
     # Read as a one-column CSV whose separator no JSON text can hold: a broken line then breaks nothing but itself.
-    connection.execute(
-        f"COPY (SELECT ltrim(line, '\ufeff') AS line FROM read_csv({literal(str(path))}, columns = {{'line': 'VARCHAR'}}, "
-        f"header = false, auto_detect = false, delim = '\x1f', quote = '', escape = '', null_padding = true, "
-        f"max_line_size = {_LONGEST_LINE})) TO {literal(str(lines))} {_PARQUET}"
+    reader = (
+        f"read_csv({literal(str(path))}, columns = {{'line': 'VARCHAR'}}, header = false, auto_detect = false, "
+        f"delim = '\x1f', quote = '', escape = '', null_padding = true, max_line_size = {_LONGEST_LINE})"
     )
-    reader = f"read_parquet({literal(str(lines))}, file_row_number = true)"
-    is_object = "coalesce(json_valid(line) AND json_type(line) = 'OBJECT', false)"
+    is_object = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
+    connection.execute(
+        f"COPY (SELECT line, CASE WHEN {is_object} THEN line END AS object "
+        f"FROM (SELECT ltrim(line, '\ufeff') AS line FROM {reader})) TO {literal(str(lines))} {_PARQUET}"
+    )
+    found = f"read_parquet({literal(str(lines))}, file_row_number = true)"
     keys = [
         row[0]
         for row in connection.execute(
-            f"SELECT DISTINCT unnest(json_keys(line)) AS key FROM {reader} WHERE {is_object} ORDER BY key"
+            f"SELECT DISTINCT unnest(json_keys(object)) AS key FROM {found} ORDER BY key"
         ).fetchall()
     ]
     paths = ", ".join(literal('$."' + key.replace('"', '\\"') + '"') for key in keys)
     values = ", ".join(f'v[{place}] AS "{_quoted(key)}"' for place, key in enumerate(keys, 1)) or "NULL AS nothing"
     connection.execute(
-        f"COPY (SELECT {values} FROM (SELECT json_extract_string(line, [{paths}]) AS v FROM {reader} "
-        f"WHERE {is_object} ORDER BY file_row_number)) TO {literal(str(staged))} {_PARQUET}"
+        f"COPY (SELECT {values} FROM (SELECT json_extract_string(object, [{paths}]) AS v FROM {found} "
+        f"WHERE object IS NOT NULL ORDER BY file_row_number)) TO {literal(str(staged))} {_PARQUET}"
     )
     broken = connection.execute(
-        f"SELECT file_row_number + 1, line FROM {reader} "
-        f"WHERE NOT {is_object} AND line IS NOT NULL AND trim(line) <> '' ORDER BY file_row_number"
+        f"SELECT file_row_number + 1, line FROM {found} "
+        "WHERE object IS NULL AND line IS NOT NULL AND trim(line) <> '' ORDER BY file_row_number"
     ).fetchall()
     return tuple(MalformedRow(str(original), line, text, "this line is no JSON object") for line, text in broken)
 
