@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import uvicorn
 from litestar import Litestar
+
+from membergate.domain.errors import BadInputError
 
 DEFAULT_PORT = 8420
 _KEEP_ALIVE_S = 5
@@ -47,5 +51,19 @@ def serve(app: Litestar, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> N
         What `create_app` made.
     host, port
         Where to listen.
+
+    Raises
+    ------
+    BadInputError
+        If nobody can listen there.
     """
-    make_server(app, host, port).run()
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise BadInputError(
+            f"cannot listen: {error.strerror or error}",
+            where=f"{host}:{port}",
+            next_step="end what listens there, or name another port",
+        ) from None
+    with listening:
+        make_server(app, host, port).run(sockets=[listening])

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
 from time import sleep
 from typing import Any
 
 import httpx
+import pytest
 
+from membergate.domain.errors import BadInputError
+from membergate.domain.instants import utc
+from membergate.service import create_app, serve
 from membergate.store import OperationalRecord
 
 ROUTE = "/v1/decisions/admission"
@@ -25,6 +30,15 @@ def test_a_decision_over_http(server: Running, store: OperationalRecord) -> None
     assert client.get(f"/v1/decisions/{answer.json()['decision_id']}").json() == answer.json()
     assert client.get("/ready").json()["status"] == "ready"
     assert "server" not in answer.headers
+
+
+def test_a_port_that_is_taken_is_a_readable_error(server: Running, desk: Any, store: OperationalRecord) -> None:
+    """The error names the address and what to do; it is no exit from inside the server."""
+    client, _, _ = server
+    port = client.base_url.port or 0
+    with pytest.raises(BadInputError, match="cannot listen") as caught:
+        serve(create_app(desk, store, lambda: utc(2025, 6, 1)), port=port)
+    assert caught.value.where == f"127.0.0.1:{port}"
 
 
 def test_clients_at_once_get_one_answer(server: Running, desk: Any) -> None:
@@ -51,8 +65,8 @@ def test_a_body_without_end_is_cut_off(server: Running) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_a_request_under_way_is_answered_before_the_service_ends(server: Running, desk: Any) -> None:
-    """A shutdown waits for whoever is at the desk."""
+def test_a_request_under_way_is_answered_before_the_service_ends(server: Running, desk: Any, tmp_path: Path) -> None:
+    """A shutdown waits for whoever is at the desk, and then closes the record: its write-ahead log is folded in."""
     client, thread, running = server
     desk.takes_s = 0.5
     with ThreadPoolExecutor(1) as threads:
@@ -63,3 +77,4 @@ def test_a_request_under_way_is_answered_before_the_service_ends(server: Running
         assert under_way.result(30).status_code == 200
     thread.join(30)
     assert not thread.is_alive()
+    assert [file.name for file in tmp_path.iterdir()] == ["record.sqlite"]
