@@ -132,8 +132,11 @@ class Compiler:
         tree = with_our_words(parse(sql), self._scalars)
         tree = with_columns(tree, lambda column: exp.column(self._resolve(grain, scope, column.name, window_days)))
         conditions = [part for part in (condition, self._window(grain, scope, window_days)) if part is not None]
+        # Asked for even where the SQL names no column, as COUNT(*) does.
         if grain in RELATIONS:
             self._relations.setdefault(grain, set())
+        else:
+            self._group(grain, scope)
         return render(filtered(tree, exp.and_(*conditions) if conditions else None))
 
     def _resolve(self, grain: str, scope: Scope, name: str, window_days: int | None) -> str:

@@ -50,7 +50,8 @@ def compute(
     operators
         The operator of each row, as of its instant.
     features
-        Feature ids, or declarations that are in no catalogue; the whole catalogue where None. Those that the data cannot feed are `not_applicable` in every row.
+        Feature ids, or declarations that are in no catalogue; the whole catalogue where None. Those that the data
+        cannot feed are `not_applicable` in every row.
 
     Raises
     ------

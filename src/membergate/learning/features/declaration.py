@@ -81,7 +81,7 @@ class Feature:
     robust_variant
         What makes it dearer to evade, and how dear: + cheap, ++ moderate, +++ destroys the profit.
     window_days
-        Only rows of the last so many days; None is the grain's longest window.
+        Only rows of the last so many days; None where the grain has no time.
     scope
         `operator` where splitting over accounts would evade it.
     shrinkage

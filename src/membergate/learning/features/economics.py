@@ -17,6 +17,7 @@ FEATURES = (
         sense=+1,
         harms=("bargain_hunter",),
         robust_variant="shrunk, against peers",
+        window_days=365,
         shrinkage=Shrinkage("COUNT(*)", strength=5),
     ),
     Feature(
@@ -31,6 +32,7 @@ FEATURES = (
         sense=+1,
         harms=("collector", "bargain_hunter"),
         robust_variant="where there is no market price, the median price that non-members paid +++",
+        window_days=365,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
     Feature(

@@ -17,6 +17,7 @@ FEATURES = (
         sense=+1,
         harms=("gift_giver",),
         robust_variant="shrunk by eight recipients' worth of the population's share +++",
+        window_days=365,
         shrinkage=Shrinkage("COUNT(*)", strength=8),
     ),
     Feature(
@@ -35,6 +36,7 @@ FEATURES = (
         sense=-1,
         harms=("gift_giver", "family_abroad"),
         robust_variant="dorms, schools, offices, pickup points and lockers count as one's own place",
+        window_days=365,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
     Feature(
@@ -49,6 +51,7 @@ FEATURES = (
         sense=+1,
         harms=("dorm", "rural_pickup", "office"),
         robust_variant="logarithmic, capped, normalised by kind; believed only together with H5 ++",
+        window_days=365,
     ),
 )
 """The family's declarations."""

@@ -36,6 +36,7 @@ FEATURES = (
         sense=+1,
         harms=("collector", "bargain_hunter"),
         robust_variant="only what at most 20 accounts share, rare SKUs weigh more, two distinct days +++",
+        window_days=90,
         scope="account",
     ),
     Feature(

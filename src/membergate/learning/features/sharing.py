@@ -30,7 +30,9 @@ def sightings(
     *,
     of_table: str,
 ) -> str:
-    """Give the SELECT of who was seen with what: keys, `account`, `since`, `until`; only things that several share.
+    """Give the SELECT of who is seen with what: keys, `account`, `since`, `until`; only things that several share.
+
+    Where rows were corrected, an account may have several spans with one thing; they do not overlap.
 
     Parameters
     ----------
@@ -58,13 +60,35 @@ def sightings(
     parts = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
     return f"""
 WITH pairs AS (
-  SELECT {names}, account, MIN(since) AS since, CASE WHEN COUNT(until) = COUNT(*) THEN MAX(until) END AS until
+  SELECT {names}, account, MIN(since) FILTER (WHERE until IS NULL) AS since,
+    LIST({{'since': since, 'until': until}}) FILTER (WHERE until IS NOT NULL) AS closed
   FROM (
     SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
     FROM "{relation.table}" AS e{joins} WHERE {" AND ".join(where)}
   ) WHERE ({names}) IN (SELECT ({names}) FROM {of_table}) GROUP BY {names}, account
+), shared AS (
+  SELECT * FROM pairs WHERE ({names}) IN (SELECT ({names}) FROM pairs GROUP BY {names} HAVING COUNT(*) > 1)
+), versions AS (
+  SELECT {names}, account, UNNEST(closed, recursive := true) FROM shared WHERE closed IS NOT NULL
+  UNION ALL
+  SELECT {names}, account, since, TIMESTAMP 'infinity' FROM shared WHERE closed IS NOT NULL AND since IS NOT NULL
 )
-SELECT * FROM pairs WHERE ({names}) IN (SELECT ({names}) FROM pairs GROUP BY {names} HAVING COUNT(*) > 1)"""
+SELECT {names}, account, since, TIMESTAMP 'infinity' AS until FROM shared WHERE closed IS NULL
+UNION ALL
+{_merged(f"{names}, account", "since", "versions")}"""
+
+
+def _merged(names: str, since: str, spans: str) -> str:
+    """Give the SELECT that joins spans [since, until) of equal names where they touch or overlap."""
+    return f"""
+SELECT {names}, MIN({since}) AS {since}, MAX(until) AS until FROM (
+  SELECT *, SUM(CASE WHEN reach >= {since} THEN 0 ELSE 1 END)
+      OVER (PARTITION BY {names} ORDER BY {since}, until ROWS UNBOUNDED PRECEDING) AS span
+  FROM (
+    SELECT *, MAX(until) OVER (
+        PARTITION BY {names} ORDER BY {since}, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reach
+    FROM {spans})
+) GROUP BY {names}, span"""
 
 
 def running_count(keys: Iterable[str], seen: str) -> str:
@@ -75,7 +99,7 @@ SELECT {names}, changed_at, SUM(change) OVER (
     PARTITION BY {names} ORDER BY changed_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS accounts
 FROM (
   SELECT {names}, since AS changed_at, 1 AS change FROM {seen}
-  UNION ALL SELECT {names}, until, -1 FROM {seen} WHERE until IS NOT NULL
+  UNION ALL SELECT {names}, until, -1 FROM {seen} WHERE until < TIMESTAMP 'infinity'
 )"""
 
 
@@ -100,7 +124,7 @@ def paired(keys: Iterable[str], source: str, seen: str, *, most_accounts: int, o
 SELECT b.*, NULL AS other FROM {source} AS b
 UNION ALL
 SELECT b.*, p.account FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
-JOIN {seen} AS p ON {match} AND p.since <= i.as_of AND COALESCE(p.until, TIMESTAMP 'infinity') > i.as_of
+JOIN {seen} AS p ON {match} AND p.since <= i.as_of AND p.until > i.as_of
 ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account AND {own}
 WHERE b.accounts BETWEEN 2 AND {most_accounts}"""
 
@@ -115,13 +139,5 @@ WITH days AS (
   SELECT UNNEST(RANGE(EPOCH_US(starts_at) // {DAY_US}, EPOCH_US(ends_at) // {DAY_US} + 1)) AS day, visible_at,
     COALESCE(superseded_at, TIMESTAMP 'infinity') AS until
   FROM promotions
-), reached AS (
-  SELECT *, MAX(until) OVER (
-      PARTITION BY day ORDER BY visible_at, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reach
-  FROM days
-), spans AS (
-  SELECT *, SUM(CASE WHEN reach >= visible_at THEN 0 ELSE 1 END)
-      OVER (PARTITION BY day ORDER BY visible_at, until ROWS UNBOUNDED PRECEDING) AS span
-  FROM reached
 )
-SELECT day, MIN(visible_at) AS visible_at, MAX(until) AS superseded_at FROM spans GROUP BY day, span"""
+SELECT day, visible_at, until AS superseded_at FROM ({_merged("day", "visible_at", "days")})"""

@@ -1,0 +1,302 @@
+"""What every feature must satisfy, for those who write one: `check_feature`, and a small market to try it on.
+
+The checks are the house's own conformance tests, public so that a feature declared outside the catalogue can be held
+to the same promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from membergate.domain.evidence import Absence
+from membergate.learning.features import Feature, FeatureTable, Norms, Spine, compute, fit_norms, needs
+from membergate.learning.features.lineage import measures_of
+from membergate.learning.identity import OperatorTable
+from membergate.market.schema import TABLES, VERSION_COLUMNS
+
+Market = Mapping[str, pa.Table]
+"""Table name -> rows in the form of the warehouse's views, version columns and inherited keys included."""
+FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
+"""When the example market opens."""
+LAST_DAY_NO = 240
+"""How many days it lasts."""
+_DAY_US = 86_400_000_000
+_CATEGORIES = ("tea", "soap", "paper", "audio", "socks", "water")
+_KINDS = ("home", "office", "dorm", "pickup", "warehouse", None)
+
+
+def check_feature(feature: Feature, market: Market | None = None) -> None:
+    """Hold one feature to what the as-of compiler promises.
+
+    Parameters
+    ----------
+    feature
+        A declaration, in the catalogue or not.
+    market
+        The market to try it on; `example_market(0)` where None.
+
+    Raises
+    ------
+    AssertionError
+        If a value changes with rows of the future, with the batch, with the order of rows or with threads, or if a
+        missing column does not end in a typed absence.
+    """
+    market = market or example_market(0)
+    norms = fit_norms(connect(market), FIRST_DAY.replace(month=4), [feature])
+    spine, operators = example_questions(market)
+    batch = compute(connect(market), spine, norms, operators, [feature])
+    assert np.isfinite(batch.values).any(), f"{feature.id} is absent from the whole market"
+    check_rows_stand_alone(feature, market, spine, operators, norms, batch)
+    check_order_is_irrelevant(feature, market, spine, operators, norms, batch)
+    check_missing_columns_are_typed(feature, market, spine, operators, norms)
+
+
+def check_rows_stand_alone(
+    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms, batch: FeatureTable
+) -> None:
+    """Compute every seventh row alone, in a market from which all that lies after its instant is removed."""
+    for row in range(0, len(spine), 7):
+        past = as_of(market, spine.as_of[row])
+        alone = compute(connect(past), *_only(row, spine, norms, operators), [feature])
+        _same(alone, batch, row, f"{feature.id} sees the future or its batch")
+
+
+def check_order_is_irrelevant(
+    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms, batch: FeatureTable
+) -> None:
+    """Compute the batch again from shuffled rows on one thread."""
+    generator = np.random.default_rng(1)
+    shuffled = {name: table.take(generator.permutation(table.num_rows)) for name, table in market.items()}
+    again = compute(connect(shuffled, threads=1), spine, norms, operators, [feature])
+    for row in range(len(spine)):
+        _same(again, batch, row, f"{feature.id} depends on the order of rows", of_row=row)
+
+
+def check_missing_columns_are_typed(
+    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms
+) -> None:
+    """Take away each optional column that the feature needs: it must say `not_applicable` and nothing may fail."""
+    for needed in sorted(needs(measures_of(feature))):
+        table, column = needed.split(".")
+        if TABLES[table].column(column).is_required and TABLES[table].is_required:
+            continue
+        poorer = {name: rows.drop_columns([column]) if name == table else rows for name, rows in market.items()}
+        if TABLES[table].column(column).is_required:
+            poorer = {name: rows for name, rows in market.items() if name != table}
+        answer = compute(connect(poorer), spine, norms, operators, [feature])
+        said = {answer.absence(row, feature.id) for row in range(len(spine))}
+        assert said == {Absence.NOT_APPLICABLE}, f"{feature.id} without {needed}: {said}"
+
+
+def connect(market: Market, *, threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with one view per table of the market, as a warehouse gives it."""
+    connection = duckdb.connect(":memory:", config={"threads": threads})
+    connection.execute("SET TimeZone = 'UTC'")
+    for name, rows in market.items():
+        connection.register(f"rows_of_{name}", rows)
+        connection.execute(f'CREATE TABLE "{name}" AS FROM rows_of_{name}')
+        connection.unregister(f"rows_of_{name}")
+    return connection
+
+
+def as_of(market: Market, instant: np.datetime64) -> dict[str, pa.Table]:
+    """Remove every row that is not visible yet at an instant; what supersedes a row later is removed with it."""
+    cut = pa.scalar(instant.astype("datetime64[us]"), type=pa.timestamp("us"))
+    past: dict[str, pa.Table] = {}
+    for name, rows in market.items():
+        seen = rows.filter(pc.less_equal(rows["visible_at"], cut))
+        later = pc.greater(seen["superseded_at"], cut)
+        known = pc.if_else(
+            pc.fill_null(later, fill_value=False), pa.scalar(None, pa.timestamp("us")), seen["superseded_at"]
+        )
+        past[name] = seen.set_column(seen.column_names.index("superseded_at"), "superseded_at", known)
+    return past
+
+
+def example_questions(market: Market) -> tuple[Spine, OperatorTable]:
+    """Give the example market's applications as a spine; accounts with neighbouring numbers are pairwise one operator."""
+    applications = market["applications"]
+    accounts = np.array(applications["account_id"].to_pylist(), dtype=object)
+    spine = Spine(
+        np.array(applications["application_id"].to_pylist(), dtype=object),
+        accounts,
+        applications["submitted_at"].to_numpy(),
+    )
+    members = [_operator_of(account, len(accounts)) for account in accounts.tolist()]
+    sizes = np.array([len(pair) for pair in members], dtype=np.int64)
+    return spine, OperatorTable(
+        np.array([f"op-{pair[0]}" for pair in members], dtype=object),
+        sizes,
+        np.array([account for pair in members for account in pair], dtype=object),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+    )
+
+
+def _operator_of(account: str, accounts: int) -> tuple[str, ...]:
+    """Of every three accounts, the first two are one operator."""
+    number = int(account.removeprefix("a"))
+    first = number - number % 3
+    is_paired = number - first < 2 and first + 1 < accounts  # noqa: PLR2004 # the first two
+    return (f"a{first}", f"a{first + 1}") if is_paired else (account,)
+
+
+def _only(row: int, spine: Spine, norms: Norms, operators: OperatorTable) -> tuple[Spine, Norms, OperatorTable]:
+    one = slice(row, row + 1)
+    members = np.array(operators.members(row), dtype=object)
+    return (
+        Spine(spine.subject_ids[one], spine.account_ids[one], spine.as_of[one]),
+        norms,
+        OperatorTable(operators.operator_ids[one], operators.sizes[one], members, np.array([0, len(members)])),
+    )
+
+
+def _same(answer: FeatureTable, batch: FeatureTable, row: int, complaint: str, *, of_row: int = 0) -> None:
+    """Compare one row bit for bit, values, absences and context."""
+    assert answer.values[of_row].tobytes() == batch.values[row].tobytes(), (
+        f"{complaint}: {answer.values[of_row]} and {batch.values[row]} for {batch.spine.subject_ids[row]}"
+    )
+    assert (answer.absences[of_row] == batch.absences[row]).all(), complaint
+    for name, column in answer.context.items():
+        assert column[of_row] == batch.context[name][row] or column[of_row] != column[of_row], f"{complaint}: {name}"
+
+
+def example_market(seed: int, *, accounts: int = 30, orders: int = 500) -> dict[str, pa.Table]:
+    """Draw a small market with late rows, corrected orders, shared addresses and a promotion.
+
+    Parameters
+    ----------
+    seed
+        Of the draw.
+    accounts, orders
+        How many.
+    """
+    draw = np.random.default_rng(seed)
+    who = draw.integers(accounts, size=orders)
+    ordered_at = _instant(draw.uniform(0, LAST_DAY_NO, orders))
+    order_of_line = np.repeat(np.arange(orders), 2)
+    sku = (draw.integers(12, size=2 * orders) * draw.integers(1, 4, size=2 * orders)) % 24
+    price = 500 + 100 * sku
+    order_late = ordered_at + _lateness(draw, orders)
+    line_late = np.maximum(order_late[order_of_line], ordered_at[order_of_line] + _lateness(draw, 2 * orders))
+    delivered_at = ordered_at + draw.integers(1, 5, orders) * np.timedelta64(1, "D")
+    place = [f"p{who[i] // 4 if i % 3 else i % 9}" for i in range(orders)]
+    order_ids = [f"o{i}" for i in range(orders)]
+    account_ids = np.array([f"a{i}" for i in range(accounts)], dtype=object)
+    registered_at = _instant(draw.uniform(0, 30, accounts))
+    applied_at = _instant(draw.uniform(90, LAST_DAY_NO, accounts))
+    return {
+        "accounts": _rows(
+            registered_at,
+            account_id=account_ids,
+            registered_at=registered_at,
+            declared_use=["business" if i % 5 == 0 else "personal" for i in range(accounts)],
+            region_code=[f"r{i % 3}" for i in range(accounts)],
+        ),
+        "applications": _rows(
+            applied_at,
+            application_id=[f"q{i}" for i in range(accounts)],
+            account_id=account_ids,
+            submitted_at=applied_at,
+            plan=["plus"] * accounts,
+        ),
+        "orders": _corrected(
+            _rows(
+                order_late,
+                order_id=order_ids,
+                account_id=account_ids[who],
+                ordered_at=ordered_at,
+                status=["paid"] * orders,
+                currency=["CNY"] * orders,
+                total_minor=np.bincount(order_of_line, weights=price).astype(np.int64),
+                address_id=place,
+                recipient_tok=[f"t{who[i]}" if i % 4 else f"u{i}" for i in range(orders)],
+                invoice_type=["company" if i % 6 == 0 else "none" for i in range(orders)],
+                gift=[i % 11 == 0 for i in range(orders)],
+                lane=["group_buy" if i % 13 == 0 else "consumer" for i in range(orders)],
+            )
+        ),
+        "order_lines": _rows(
+            line_late,
+            line_id=[f"l{i}" for i in range(2 * orders)],
+            order_id=[order_ids[i] for i in order_of_line],
+            sku_id=[f"s{i}" for i in sku],
+            quantity=draw.geometric(0.4, 2 * orders),
+            list_price_minor=price,
+            net_price_minor=price - draw.integers(0, 200, 2 * orders),
+            member_discount_minor=draw.integers(0, 50, 2 * orders),
+            coupon_discount_minor=draw.integers(0, 50, 2 * orders),
+            account_id=account_ids[who[order_of_line]],
+            ordered_at=ordered_at[order_of_line],
+        ),
+        "shipments": _rows(
+            delivered_at + _lateness(draw, orders),
+            shipment_id=[f"h{i}" for i in range(orders)],
+            order_id=order_ids,
+            address_id=place,
+            delivered_at=delivered_at,
+            account_id=account_ids[who],
+            ordered_at=ordered_at,
+        ),
+        "skus": _rows(
+            np.full(24, np.datetime64(0, "us")),
+            sku_id=[f"s{i}" for i in range(24)],
+            category_l1=[_CATEGORIES[i % 6][0] for i in range(24)],
+            category_l2=[_CATEGORIES[i % 6] for i in range(24)],
+            limit_quantity=[3 if i % 4 == 0 else None for i in range(24)],
+            limit_window_days=[30 if i % 8 == 0 else None for i in range(24)],
+            market_price_minor=[480 + 110 * i if i % 3 else None for i in range(24)],
+        ),
+        "addresses": _rows(
+            np.full(12, np.datetime64(0, "us")),
+            address_id=[f"p{i}" for i in range(12)],
+            kind=[_KINDS[i % 6] for i in range(12)],
+            geohash=[f"g{i // 2}" for i in range(12)],
+        ),
+        "promotions": _rows(
+            _instant(np.array([100.0, 150.0])),
+            promotion_id=["spring", "summer"],
+            name=["spring", "summer"],
+            starts_at=_instant(np.array([104.0, 160.5])),
+            ends_at=_instant(np.array([107.0, 163.5])),
+            warm_up_starts_at=_instant(np.array([100.0, 155.0])),
+        ),
+    }
+
+
+def _instant(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
+    """Give instants so many days after the market opens."""
+    opening = np.datetime64(FIRST_DAY.replace(tzinfo=None), "us")
+    instants: NDArray[np.datetime64] = opening + (days * _DAY_US).astype(np.int64).astype("timedelta64[us]")
+    return instants
+
+
+def _lateness(draw: np.random.Generator, n: int) -> NDArray[np.timedelta64]:
+    """Give how late the platform came to know each row: most at once, a few days later."""
+    late = np.where(draw.random(n) < 0.1, draw.integers(1, 20, n), 0)  # noqa: PLR2004 # one in ten
+    return late.astype("timedelta64[D]").astype("timedelta64[us]")
+
+
+def _rows(visible_at: NDArray[np.datetime64], **columns: Iterable[object]) -> pa.Table:
+    """Lay out rows with their version columns; nothing supersedes them yet."""
+    versions = (visible_at, visible_at, np.full(len(visible_at), np.datetime64("NaT"), dtype="datetime64[us]"))
+    return pa.table(columns | dict(zip(VERSION_COLUMNS, versions, strict=True)))
+
+
+def _corrected(orders: pa.Table) -> pa.Table:
+    """Let every ninth order have a second version, a few days later: refunded, and sent to another address."""
+    first = orders.to_pylist()
+    second = []
+    for row in first[::9]:
+        known_at = row["visible_at"] + timedelta(days=3)
+        second.append(
+            row | {"status": "refunded", "address_id": "p11", "visible_at": known_at, "ingested_at": known_at}
+        )
+        row["superseded_at"] = known_at
+    return pa.Table.from_pylist(first + second, schema=orders.schema)
