@@ -129,7 +129,7 @@ def applicant() -> Witness:
             "d5_arbitrage_profit_90d_minor": 0.0,
             "e2_one_time_recipient_share": 0.1,
             "e4_ship_to_self_share": 0.9,
-            "e5_addr_account_degree": 2.0,
+            "e5_addr_account_degree": 0.1,
             "h1_hard_component_size": 1.0,
             "h5_synchrony_score": 0.0,
             "h7_co_delivery_convergence": 0.0,

@@ -85,12 +85,25 @@ rules:
     assert admit(policy, witness(list_watch=True)).caps == expected
 
 
-@pytest.mark.parametrize("probability", [0.001, 0.03, 0.95])
-def test_little_history_means_trial(default: Policy, applicant: Witness, probability: float) -> None:
-    """With two orders nobody is admitted in full by a score, and nobody refused by one."""
-    verdict = admit(default, applicant(evidence_mass=2, **likely(probability)))
-    assert verdict.disposition is Disposition.TRIAL
-    assert verdict.reason_codes == (Reason.LITTLE_HISTORY,)
+@pytest.mark.parametrize(
+    ("probability", "high", "expected"),
+    [
+        (0.001, 0.3, Disposition.TRIAL),
+        (0.001, Absence.NOT_APPLICABLE, Disposition.TRIAL),
+        (0.001, 0.02, Disposition.ADMIT_CAPPED),
+        (0.03, 0.1, Disposition.TRIAL),
+        (0.95, 0.99, Disposition.TRIAL),
+    ],
+)
+def test_little_history_means_trial(
+    default: Policy, applicant: Witness, probability: float, high: float | Absence, expected: Disposition
+) -> None:
+    """With two orders nobody is refused by a score; caps instead of trial need a score that is sure of itself."""
+    evidence = applicant(
+        evidence_mass=2, merchant_probability=probability, probability_low=0.0, probability_high=high, risk_score=0.1
+    )
+    verdict = admit(default, evidence)
+    assert (verdict.disposition, verdict.reason_codes) == (expected, (Reason.LITTLE_HISTORY,))
 
 
 def test_an_uncertain_probability_neither_refuses_nor_admits_in_full(default: Policy, applicant: Witness) -> None:

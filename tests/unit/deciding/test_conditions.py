@@ -71,8 +71,12 @@ def test_a_condition_knows_what_it_reads_and_where_it_turns() -> None:
     assert condition.reads == ("orders", "regime", "units")
     assert condition.numbers == (-1.0, 0.5, 3.0)
     assert condition.texts == ("burst",)
+    assert condition.compared == (("units", -1.0), ("units", 3.0))
     assert condition.blended == {"orders", "units"}
-    assert compiled("units > 3 and units < 9").blended == frozenset()
+    ranged = compiled("units between -2 and 9 or orders in (1, 2) or 5 < orders")
+    assert ranged.compared == (("orders", 1.0), ("orders", 2.0), ("orders", 5.0), ("units", -2.0), ("units", 9.0))
+    assert ranged.blended == frozenset()
+    assert compiled("units between 1 and orders").blended == {"orders", "units"}
 
 
 @pytest.mark.parametrize(

@@ -44,20 +44,24 @@ def test_multipliers_scale_value_and_loss(economics: Economics) -> None:
 def test_admit_and_deny_are_worth_the_same_at_the_two_way_threshold(
     economics: Economics, loss_multiplier: float, expected: float
 ) -> None:
-    """The known threshold (1 + d) V / ((1 + d) V + L) is among the turning points."""
-    points = turning_points(Stakes(economics, loss_multiplier=loss_multiplier))
+    """The known threshold is (1 + d) V / ((1 + d) V + L)."""
     value, loss = 1.12 * 42000, 260000 * loss_multiplier
-    assert any(point == pytest.approx(value / (value + loss)) for point in points)
-    assert any(point == pytest.approx(expected, abs=1e-4) for point in points)
+    threshold = value / (value + loss)
+    values = expected_values(Stakes(economics, loss_multiplier=loss_multiplier), threshold)
+    assert threshold == pytest.approx(expected, abs=1e-4)
+    assert values[Disposition.ADMIT] == pytest.approx(values[Disposition.DENY])
 
 
 def test_the_best_disposition_changes_only_at_turning_points(economics: Economics) -> None:
-    """Between two neighbouring turning points one disposition is best throughout."""
+    """Between two neighbouring turning points one disposition is best throughout, and beyond each another."""
     for stakes in (Stakes(economics), Stakes(economics, 1.0, 4.0), Stakes(economics, is_lane_offered=True)):
         ends = (0.0, *turning_points(stakes), 1.0)
+        found = []
         for low, high in pairwise(ends):
             inside = [low + (high - low) * share for share in (0.01, 0.5, 0.99)]
-            assert len({best(expected_values(stakes, point)) for point in inside}) == 1
+            found.append({best(expected_values(stakes, point)) for point in inside})
+        assert all(len(dispositions) == 1 for dispositions in found)
+        assert all(left != right for left, right in pairwise(found))
 
 
 def test_equal_values_go_to_the_milder() -> None:

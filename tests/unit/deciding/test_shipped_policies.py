@@ -21,7 +21,7 @@ def test_every_rule_of_the_default_policy_is_documented(default: Policy) -> None
 def test_the_strict_policy_refuses_for_any_single_threshold(strict: Policy, applicant: Witness) -> None:
     """It admits in full or refuses, and one oddity is enough."""
     assert decide(strict, Checkpoint.ADMISSION, applicant(), lottery=0.0).disposition is Disposition.ADMIT
-    one_oddity = applicant(e5_addr_account_degree=60)
+    one_oddity = applicant(e5_addr_account_degree=2.1)
     verdict = decide(strict, Checkpoint.ADMISSION, one_oddity, lottery=0.0)
     assert (verdict.disposition, verdict.reason_codes) == (Disposition.DENY, ("CROWDED_ADDRESS",))
     assert {rule.at_least for rule in strict.rules} == {Disposition.DENY}
@@ -32,9 +32,9 @@ def test_what_the_strict_policy_refuses_in_look_alikes_the_default_admits(
 ) -> None:
     """A dorm's crowded address, a family's staples, a fan of promotions: one refuses them, the other admits."""
     look_alikes = (
-        applicant(e5_addr_account_degree=120),
+        applicant(e5_addr_account_degree=2.5),
         applicant(a3_same_sku_same_day_max=24),
-        applicant(c6_promo_concentration=0.95),
+        applicant(c6_promo_concentration=0.6),
     )
     for evidence in look_alikes:
         assert decide(strict, Checkpoint.ADMISSION, evidence, lottery=0.0).disposition is Disposition.DENY

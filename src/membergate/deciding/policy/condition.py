@@ -48,9 +48,11 @@ class Condition:
     reads
         Names of the evidence that it reads, sorted.
     numbers, texts
-        The literals in it; where a disposition may turn.
+        The literals in it.
+    compared
+        Pairs of a name and a number that it is compared with: where the condition turns on the name.
     blended
-        Names that it calculates with or compares with one another, so that their turning points are not literals.
+        Names that it calculates with or compares with one another, so that it may turn on them anywhere.
     ask
         Gives true, false or None (unknown) for facts: name -> value, absent ones missing or None. Never raises.
     sql
@@ -61,6 +63,7 @@ class Condition:
     reads: tuple[str, ...]
     numbers: tuple[float, ...]
     texts: tuple[str, ...]
+    compared: tuple[tuple[str, float], ...]
     blended: frozenset[str]
     ask: Callable[[Facts], bool | None]
     sql: str
@@ -91,6 +94,7 @@ def compile_condition(passage: Passage, vocabulary: Vocabulary, *, is_excuse: bo
         reads=tuple(sorted(compiler.names)),
         numbers=tuple(sorted(compiler.numbers)),
         texts=tuple(sorted(compiler.texts)),
+        compared=tuple(sorted(compiler.compared)),
         blended=frozenset(compiler.blended),
         ask=_as_truth(part.ask),
         sql=part.sql,
@@ -164,6 +168,7 @@ class _Compiler:
         self.names: set[str] = set()
         self.numbers: set[float] = set()
         self.texts: set[str] = set()
+        self.compared: set[tuple[str, float]] = set()
         self.blended: set[str] = set()
 
     def boolean(self, node: exp.Expr) -> Part:
@@ -243,8 +248,7 @@ class _Compiler:
         sign = operators.COMPARISONS[type(node)]
         if left.kind is not EvidenceKind.NUMBER and sign not in {"=", "<>"}:
             raise self.error(node, f"a {left.kind} has no order", allowed="=, <>, in")
-        if not (_is_literal(node.this) or _is_literal(node.expression)):
-            self.blend(node)
+        self.compare(node.this, node.expression)
         return operators.comparison(sign, left, right)
 
     def alike(self, node: exp.Expr, *members: exp.Expr) -> list[Part]:
@@ -260,8 +264,8 @@ class _Compiler:
         value = self.of_kind(node.this, EvidenceKind.NUMBER)
         low = self.of_kind(node.args["low"], EvidenceKind.NUMBER)
         high = self.of_kind(node.args["high"], EvidenceKind.NUMBER)
-        if not (_is_literal(node.args["low"]) and _is_literal(node.args["high"])):
-            self.blend(node)
+        self.compare(node.this, node.args["low"])
+        self.compare(node.this, node.args["high"])
         return operators.junction(
             [operators.comparison(">=", value, low), operators.comparison("<=", value, high)], is_and=True
         )
@@ -271,6 +275,8 @@ class _Compiler:
         if not options or not all(_is_literal(option) for option in options):
             raise self.error(node, "in needs a list of literals", allowed="in ('a', 'b') or in (1, 2)")
         value, *listed = self.alike(node, node.this, *options)
+        for option in options:
+            self.compare(node.this, option)
         return operators.junction([operators.comparison("=", value, option) for option in listed], is_and=False)
 
     def identity(self, node: exp.Expr) -> Part:
@@ -304,6 +310,15 @@ class _Compiler:
     def parenthesis(self, node: exp.Expr) -> Part:
         return self.part(node.this)
 
+    def compare(self, left: exp.Expr, right: exp.Expr) -> None:
+        """Note where a comparison turns: at its literal if the other side is a bare name, else who knows where."""
+        for side, other in ((left, right), (right, left)):
+            number = _number_of(other)
+            if isinstance(side, exp.Column) and number is not None:
+                self.compared.add((side.name.lower(), number))
+            elif not isinstance(side, exp.Column) or not _is_literal(other):
+                self.blend(side)
+
     def blend(self, node: exp.Expr) -> None:
         self.blended.update(column.name.lower() for column in node.find_all(exp.Column))
 
@@ -330,6 +345,13 @@ def _places(node: exp.Expr) -> Iterator[tuple[int, int]]:
     for part in node.walk():
         if "start" in part.meta and "end" in part.meta:
             yield part.meta["start"], part.meta["end"]
+
+
+def _number_of(node: exp.Expr) -> float | None:
+    bare = node.this if isinstance(node, exp.Neg) else node
+    if not isinstance(bare, exp.Literal) or bare.args["is_string"]:
+        return None
+    return -float(bare.this) if isinstance(node, exp.Neg) else float(bare.this)
 
 
 def _is_literal(node: exp.Expr) -> bool:

@@ -75,7 +75,8 @@ def boundary_values(policy: Policy, name: str) -> tuple[EvidenceValue, ...]:
     if kind is EvidenceKind.TEXT:
         compared = [condition.texts for condition in policy.conditions() if name in condition.reads]
         return tuple(sorted({"", "another"}.union(*compared)))
-    points = {*_EXTREMES, *turning_values(policy, name, _all_stakes(policy))}
+    blending = [condition.numbers for condition in policy.conditions() if name in condition.blended]
+    points = {*_EXTREMES, *turning_values(policy, name, _all_stakes(policy))}.union(*blending)
     near = {point + step * max(1.0, abs(point)) for point in points for step in (-1e-6, 0.0, 1e-6)}
     if name in witnesses.IN_UNIT_INTERVAL:
         near = {point for point in near if 0 <= point <= 1}

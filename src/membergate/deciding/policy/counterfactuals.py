@@ -94,8 +94,8 @@ class _Search:
         if self._is_calculated_with(movable.evidence):
             candidates.update(grid.value(index) for index in self._walk(movable.evidence, grid, actual))
         for needed in sorted(candidates, key=lambda value: (abs(value - actual), value)):
-            disposition = self._milder(movable.evidence, needed)
-            if disposition is not None and needed != actual:
+            disposition = self._milder(movable.evidence, needed) if needed != actual else None
+            if disposition is not None:
                 distance = abs(needed - actual) / movable.scale
                 return distance, Counterfactual(movable.evidence, actual, needed, disposition)
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 from membergate.deciding.policy.condition import Condition
 from membergate.domain.disposition import Disposition
@@ -168,16 +170,20 @@ def best(values: dict[Disposition, float]) -> Disposition:
     return max(values, key=values.__getitem__)
 
 
+@lru_cache(maxsize=256)
 def turning_points(stakes: Stakes) -> tuple[float, ...]:
-    """Give the probabilities, ascending in (0, 1), at which two dispositions are worth the same.
+    """Give the probabilities, ascending in (0, 1), at which the best disposition changes.
 
-    Every expected value is linear in the probability, so its values at 0 and 1 give the line.
+    Every expected value is linear in the probability, so its values at 0 and 1 give the line, and the best changes only
+    where two lines cross.
     """
     low, high = expected_values(stakes, 0.0), expected_values(stakes, 1.0)
-    points = set()
+    crossings = {0.0, 1.0}
     for first in low:
         for second in low:
             gap, end = low[first] - low[second], high[first] - high[second]
             if gap * end < 0:
-                points.add(gap / (gap - end))
-    return tuple(sorted(points))
+                crossings.add(gap / (gap - end))
+    ends = sorted(crossings)
+    inside = [best(expected_values(stakes, (left + right) / 2)) for left, right in pairwise(ends)]
+    return tuple(point for point, (before, after) in zip(ends[1:-1], pairwise(inside), strict=True) if before != after)

@@ -20,9 +20,9 @@ class Reason(StrEnum):
     BUSINESS_EVIDENCE = "BUSINESS_EVIDENCE"
     """A business account is worth more to both sides."""
     LITTLE_HISTORY = "LITTLE_HISTORY"
-    """Too little is known to admit in full or to refuse."""
+    """Too little is known to admit without caps, or to refuse."""
     UNCERTAIN = "UNCERTAIN"
-    """The probability's interval is too wide to admit in full or to refuse."""
+    """The probability's interval is too wide to admit in full, or to refuse."""
     NO_SCORE = "NO_SCORE"
     """No model said anything."""
     OPERATOR_CAP = "OPERATOR_CAP"
@@ -111,21 +111,27 @@ def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Di
     if probability is None:
         return Cause(Disposition.TRIAL, Reason.NO_SCORE, reads), {}
     values = expected_values(stakes, probability)
-    if _has_little_history(policy, facts):
-        return Cause(Disposition.TRIAL, Reason.LITTLE_HISTORY, reads), values
     asks = best(values)
+    low = min(_number(facts, witnesses.PROBABILITY_LOW, probability), probability)
+    high = max(_number(facts, witnesses.PROBABILITY_HIGH, probability), probability)
     reason: str = Reason.MERCHANT_PROBABILITY
     if asks is Disposition.ADMIT:
         reason = ""
     if asks is Disposition.BUSINESS_LANE:
         reason = Reason.BUSINESS_EVIDENCE
-    low = min(_number(facts, witnesses.PROBABILITY_LOW, probability), probability)
-    high = max(_number(facts, witnesses.PROBABILITY_HIGH, probability), probability)
-    is_hasty_refusal = asks is Disposition.DENY and best(expected_values(stakes, low)) is not Disposition.DENY
-    is_hasty_admission = asks in FULL_ADMISSIONS and best(expected_values(stakes, high)) is Disposition.DENY
-    if is_hasty_refusal or is_hasty_admission:
+    if _has_little_history(policy, facts):
+        is_sure = witnesses.PROBABILITY_HIGH in facts and best(expected_values(stakes, high)) in FULL_ADMISSIONS
+        asks, reason = Disposition.ADMIT_CAPPED if is_sure else Disposition.TRIAL, Reason.LITTLE_HISTORY
+    elif _is_hasty(stakes, asks, low, high):
         asks, reason = Disposition.TRIAL, Reason.UNCERTAIN
     return Cause(asks, reason, reads, is_uncalibrated=not is_calibrated), values
+
+
+def _is_hasty(stakes: Stakes, asks: Disposition, low: float, high: float) -> bool:
+    """Whether the other end of the interval contradicts a refusal, or a full admission."""
+    if asks is Disposition.DENY:
+        return best(expected_values(stakes, low)) is not Disposition.DENY
+    return asks in FULL_ADMISSIONS and best(expected_values(stakes, high)) is Disposition.DENY
 
 
 def _probability(facts: Facts) -> tuple[float | None, bool]:

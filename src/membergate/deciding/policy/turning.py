@@ -28,8 +28,7 @@ def turning_values(policy: Policy, name: str, stakes: Iterable[Stakes]) -> Itera
         condition calculates (see `Condition.blended`) is not among them.
     """
     for condition in policy.conditions():
-        if name in condition.reads:
-            yield from condition.numbers
+        yield from (number for compared, number in condition.compared if compared == name)
     if policy.evidence_mass and name == witnesses.EVIDENCE_MASS:
         yield policy.evidence_mass.minimum_orders
     if policy.evidence_mass and name == witnesses.HISTORY_DAYS:
