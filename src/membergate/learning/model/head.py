@@ -19,7 +19,7 @@ from membergate.learning.model.labelling import Labelling
 
 FOLDS = 5
 ROUNDS_OF_BELIEF = 2
-UNLABELLED_MASS = 0.5
+UNLABELLED_MASS = 0.2
 """All unlabelled rows together weigh at most this share of the labelled ones' weight."""
 UNLABELLED_WEIGHT = 0.3
 """One unlabelled row weighs at most this."""
@@ -92,7 +92,7 @@ class SupervisedHead:
         tuple or None
             The head and out-of-fold margins of shape (n,); None with too few labelled merchants.
         """
-        merchants = labels.is_labelled & (labels.is_merchant == 1)
+        merchants = (labels.training_weight > 0) & (labels.is_merchant == 1)
         if int(merchants.sum()) < FEWEST_MERCHANTS or len(set(folds[merchants].tolist())) < 2:  # noqa: PLR2004 - one to learn, one to judge
             return None
         boosters = []
@@ -135,7 +135,7 @@ def _train(
     belief: NDArray[np.float64],
     seed: int,
 ) -> lightgbm.Booster:
-    known = labels.is_labelled
+    known = labels.training_weight > 0
     weight = labels.training_weight[known]
     hidden = inputs[~known]
     each = min(UNLABELLED_WEIGHT, UNLABELLED_MASS * float(weight.sum()) / max(hidden.shape[0], 1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ TRAINING_WEIGHTS = {
     LabelGrade.L1: 0.15,
 }
 """How loudly a grade speaks in training: upheld appeals are the best hard negatives; rule hits echo ourselves."""
+ECHOES = (LabelGrade.L1, LabelGrade.L2)
+"""Grades that repeat what a rule said or what nobody contradicted: they weigh as much as reviews confirm them."""
+REVIEWS_TO_CONVINCE = 10.0
+"""Reviewed accounts at which a grade's own confirmation counts as much as the presumption that it says nothing."""
 PRECEDENCE = (LabelGrade.L0, LabelGrade.L4, LabelGrade.L3, LabelGrade.L2, LabelGrade.L1)
 """Where several labels speak about one account, the best founded one counts; an upheld appeal overrides all."""
 
@@ -34,11 +38,14 @@ class Labelling:
         Shape (n,), text: the grade, or empty.
     propensity
         Shape (n,), float: sampling probability of L3 labels, NaN elsewhere.
+    worth
+        How loudly each grade speaks in training here.
     """
 
     is_merchant: NDArray[np.float64]
     grade: NDArray[np.str_]
     propensity: NDArray[np.float64]
+    worth: Mapping[LabelGrade, float] = field(default_factory=lambda: TRAINING_WEIGHTS)
 
     @property
     def is_labelled(self) -> NDArray[np.bool_]:
@@ -47,9 +54,9 @@ class Labelling:
 
     @property
     def training_weight(self) -> NDArray[np.float64]:
-        """How much each row's label weighs in training, 0 for unlabelled rows."""
+        """How much each row's label weighs in training; 0 for unlabelled rows, and for labels that nothing confirms."""
         weight = np.zeros(self.is_merchant.shape)
-        for grade, value in TRAINING_WEIGHTS.items():
+        for grade, value in self.worth.items():
             weight[self.grade == grade.value] = value
         return weight
 
@@ -61,24 +68,28 @@ class Labelling:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Labelling:
         """Select rows."""
-        return Labelling(self.is_merchant[rows], self.grade[rows], self.propensity[rows])
+        return replace(
+            self, is_merchant=self.is_merchant[rows], grade=self.grade[rows], propensity=self.propensity[rows]
+        )
 
     def only(self, grades: Collection[LabelGrade]) -> Labelling:
         """Forget labels of any other grade."""
         kept = np.isin(self.grade, [grade.value for grade in grades])
-        return Labelling(
-            np.where(kept, self.is_merchant, np.nan),
-            np.where(kept, self.grade, ""),
-            np.where(kept, self.propensity, np.nan),
+        return replace(
+            self,
+            is_merchant=np.where(kept, self.is_merchant, np.nan),
+            grade=np.where(kept, self.grade, ""),
+            propensity=np.where(kept, self.propensity, np.nan),
         )
 
     def or_else(self, other: Labelling) -> Labelling:
         """Fill unlabelled rows from another labelling of the same rows."""
         mine = self.is_labelled
-        return Labelling(
-            np.where(mine, self.is_merchant, other.is_merchant),
-            np.where(mine, self.grade, other.grade),
-            np.where(mine, self.propensity, other.propensity),
+        return replace(
+            self,
+            is_merchant=np.where(mine, self.is_merchant, other.is_merchant),
+            grade=np.where(mine, self.grade, other.grade),
+            propensity=np.where(mine, self.propensity, other.propensity),
         )
 
 
@@ -92,13 +103,15 @@ class LabelSet:
     """
 
     def __init__(self, labels: Iterable[Label]) -> None:
+        ordered = sorted(labels, key=_strength)
         self._best: dict[tuple[str, str], Label] = {}
         self._sampled: dict[tuple[str, str], Label] = {}
-        for label in sorted(labels, key=_strength):
+        for label in ordered:
             key = (label.subject_type, label.subject_id)
             self._best[key] = label
             if label.grade is SAMPLED_GRADE and label.propensity is not None:
                 self._sampled[key] = label
+        self.worth = TRAINING_WEIGHTS | {grade: self._worth_of(grade, ordered) for grade in ECHOES}
 
     def __len__(self) -> int:
         return len(self._best)
@@ -106,6 +119,21 @@ class LabelSet:
     def lay(self, account_ids: Sequence[str], operator_ids: Sequence[str]) -> Labelling:
         """Find each row's label: its account's, else its operator's."""
         return self._lay(self._best, account_ids, operator_ids)
+
+    def _worth_of(self, grade: LabelGrade, labels: Iterable[Label]) -> float:
+        """Hold a grade against the reviews of the same accounts: what it says beyond the base rate is its worth.
+
+        Without any review nothing can be held against it, and it keeps the weight that it is declared with.
+        """
+        if not self._sampled:
+            return TRAINING_WEIGHTS[grade]
+        base = float(np.mean([label.is_merchant for label in self._sampled.values()]))
+        accused = {
+            (label.subject_type, label.subject_id) for label in labels if label.grade is grade and label.is_merchant
+        }
+        reviewed = [self._sampled[key].is_merchant for key in sorted(accused & self._sampled.keys())]
+        confirmed = (sum(reviewed) + REVIEWS_TO_CONVINCE * base) / (len(reviewed) + REVIEWS_TO_CONVINCE)
+        return TRAINING_WEIGHTS[grade] * max(0.0, (confirmed - base) / (1.0 - base)) if base < 1 else 0.0
 
     def lay_sampled(self, account_ids: Sequence[str], operator_ids: Sequence[str]) -> Labelling:
         """Find each row's label in the probability sample only.
@@ -115,8 +143,8 @@ class LabelSet:
         """
         return self._lay(self._sampled, account_ids, operator_ids)
 
-    @staticmethod
     def _lay(
+        self,
         known: dict[tuple[str, str], Label],
         account_ids: Sequence[str],
         operator_ids: Sequence[str],
@@ -131,6 +159,7 @@ class LabelSet:
             propensity=np.array(
                 [np.nan if label is None or label.propensity is None else label.propensity for label in found],
             ),
+            worth=self.worth,
         )
 
 
