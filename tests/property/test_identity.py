@@ -202,7 +202,7 @@ def is_habit(rule: LinkRule, column: str, row: Row, market: Market, day: int) ->
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(markets, address_kinds)
 def test_every_instant_agrees_with_brute_force_on_what_was_visible(market: Market, kinds: Kinds) -> None:
     """Rows visible later never change an earlier answer: hubs, versions and address kinds included."""
@@ -211,7 +211,7 @@ def test_every_instant_agrees_with_brute_force_on_what_was_visible(market: Marke
         assert index.operators_as_of(START + timedelta(days=day)) == brute_force(market, kinds, day)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(markets, address_kinds, st.randoms(use_true_random=False))
 def test_the_local_answers_equal_the_global_one(market: Market, kinds: Kinds, shuffler: object) -> None:
     """One account alone, many rows in any order and the whole market agree; within an operator there is a path."""

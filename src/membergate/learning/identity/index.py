@@ -77,8 +77,9 @@ class LinkIndex:
         dict
             Account id to operator id. The id names the founder, the member that was visible first, so it does not
             depend on row order, and new accounts joining do not change it. It changes in two cases only: two operators
-            turn out to be one (the younger takes the id of the older), or links end (a token becomes a hub, a row is
-            replaced by a version without it) and a part is cut off from the founder.
+            turn out to be one (the younger takes the id of the older), or links end (a token becomes a hub, a device
+            is no longer a main device, a row is replaced by a version without the token) and a part is cut off from the
+            founder.
         """
         instant = _microseconds(as_of)
         visible = int(np.searchsorted(self._sightings.first_visible_at, instant, side="right"))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.learning.identity.rules import LinkRules
-from membergate.learning.identity.sightings import OPEN_END, Sightings
+from membergate.learning.identity.sighting_queries import OPEN_END
+from membergate.learning.identity.sightings import Sightings
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
