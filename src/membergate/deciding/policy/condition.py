@@ -17,7 +17,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
 
 from membergate.deciding.policy import operators
-from membergate.deciding.policy.operators import Fact, Facts, Part
+from membergate.deciding.policy.operators import Facts, Part
 from membergate.deciding.policy.source import Passage, nearest
 from membergate.domain.errors import PolicyError
 from membergate.domain.evidence import EvidenceKind, Vocabulary
@@ -96,17 +96,9 @@ def compile_condition(passage: Passage, vocabulary: Vocabulary, *, is_excuse: bo
         texts=tuple(sorted(compiler.texts)),
         compared=tuple(sorted(compiler.compared)),
         blended=frozenset(compiler.blended),
-        ask=_as_truth(part.ask),
+        ask=part.ask,
         sql=part.sql,
     )
-
-
-def _as_truth(ask: Callable[[Facts], Fact]) -> Callable[[Facts], bool | None]:
-    def truth(facts: Facts) -> bool | None:
-        answer = ask(facts)
-        return answer if isinstance(answer, bool) else None
-
-    return truth
 
 
 def _parse(passage: Passage) -> exp.Expr:
