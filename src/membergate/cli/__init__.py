@@ -1,1 +1,1 @@
-"""To be written: cli."""
+"""The command line: parse, call one operation, render. No decisions are taken here."""

@@ -31,11 +31,20 @@ def parse_instant(text: str) -> datetime:
             f"cannot read {text!r} as an instant",
             allowed="ISO 8601: 2025-11-01, 2025-11-01T08:00:00 (taken as UTC), 2025-11-01T08:00:00+08:00",
         ) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise BadInputError(f"{text!r} lies outside the calendar in UTC", allowed="years 1 to 9999") from None
 
 
 def format_instant(instant: datetime) -> str:
-    """Write an aware instant as ISO 8601 in UTC with microseconds and a Z; equal instants give equal texts."""
+    """Write an aware instant as ISO 8601 in UTC with microseconds and a Z; equal instants give equal texts.
+
+    Raises
+    ------
+    BadInputError
+        If the instant does not know its time zone.
+    """
     if instant.tzinfo is None:
         raise BadInputError("an instant must know its time zone", allowed="aware datetimes")
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

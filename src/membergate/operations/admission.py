@@ -174,7 +174,13 @@ class AdmissionDesk:
         return replace(decision, decided_at=decided_at)
 
     def application_of(self, request: AdmissionRequest, now: datetime) -> Applications:
-        """Find the application that a request means, or make one of the present instant."""
+        """Find the application that a request means, or make one of the present instant.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If the application is unknown or belongs to another account.
+        """
         if request.application_id is not None:
             found = self.history.application(request.application_id)
             if found.account_ids[0] != request.account_id:

@@ -5,9 +5,10 @@ detectors -> supervised head (when there are labels) -> calibration -> testimony
 larger for riskier; the engine's opposite sign is turned round once, in `jury`.
 """
 
-from membergate.learning.model.identification import IdentificationModel, LearningSettings, Testimony
+from membergate.learning.model.identification import IdentificationModel, LearningSettings
 from membergate.learning.model.labelling import Labelling, LabelSet
 from membergate.learning.model.storage import load_model, save_model
+from membergate.learning.model.testimony import Testimony
 
 __all__ = [
     "IdentificationModel",

@@ -67,7 +67,13 @@ class Labelling:
         return np.where(sampled, 1.0 / np.where(sampled, self.propensity, 1.0), 0.0)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Labelling:
-        """Select rows."""
+        """Select rows.
+
+        Parameters
+        ----------
+        rows
+            Mask of shape (n,), or positions.
+        """
         return replace(
             self, is_merchant=self.is_merchant[rows], grade=self.grade[rows], propensity=self.propensity[rows]
         )

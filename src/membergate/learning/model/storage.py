@@ -26,6 +26,7 @@ from membergate.engine import DBSCAN, KDistance, LocalOutlierFactor
 from membergate.learning.features import Norms
 from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.clusters import TypedClusters
+from membergate.learning.model.groundwork import Groundwork
 from membergate.learning.model.head import SupervisedHead
 from membergate.learning.model.identification import IdentificationModel, LearningSettings, Lineage
 from membergate.learning.model.jury import Jury
@@ -124,11 +125,13 @@ def load_model(folder: Path) -> IdentificationModel:
     return IdentificationModel(
         features=features,
         norms=Norms.load(folder / NORMS),
-        space=ContextSpace(features, arrays["space.centres"], arrays["space.scales"]),
-        prior=EconomicPrior(arrays["prior.weights"], arrays["prior.ranks"]),
-        clusters=_clusters_from(arrays),
-        jury=_jury_from(arrays),
-        unlabelled_ranks=arrays["unlabelled.ranks"],
+        groundwork=Groundwork(
+            space=ContextSpace(features, arrays["space.centres"], arrays["space.scales"]),
+            prior=EconomicPrior(arrays["prior.weights"], arrays["prior.ranks"]),
+            clusters=_clusters_from(arrays),
+            jury=_jury_from(arrays),
+            ranks=arrays["ranks"],
+        ),
         head=head,
         calibration=SigmoidCalibration(**manifest["calibration"]) if manifest["calibration"] else None,
         lineage=Lineage(
@@ -175,25 +178,26 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _arrays_of(model: IdentificationModel) -> Arrays:
+    ground = model.groundwork
     arrays: Arrays = {
-        "space.centres": model.space.centres,
-        "space.scales": model.space.scales,
-        "prior.weights": model.prior.weights,
-        "prior.ranks": model.prior.ranks,
-        "unlabelled.ranks": model.unlabelled_ranks,
+        "space.centres": ground.space.centres,
+        "space.scales": ground.space.scales,
+        "prior.weights": ground.prior.weights,
+        "prior.ranks": ground.prior.ranks,
+        "ranks": ground.ranks,
         "lineage.accounts": model.lineage.accounts,
     }
     for index, region in enumerate(_REGIONS):
-        clusterer = model.clusters.regions[index]
+        clusterer = ground.clusters.regions[index]
         if clusterer is not None:
             arrays |= _prefixed(f"clusters.{region}.fitted", clusterer.to_arrays())
-        arrays[f"clusters.{region}.sizes"] = model.clusters.sizes[index]
-        arrays[f"clusters.{region}.merchant_shares"] = model.clusters.merchant_shares[index]
-        arrays[f"clusters.{region}.prior_means"] = model.clusters.prior_means[index]
-    if model.jury is not None:
-        arrays |= _prefixed("jury.local", model.jury.local.to_arrays())
-        arrays |= _prefixed("jury.distant", model.jury.distant.to_arrays())
-        arrays |= {"jury.local_ranks": model.jury.local_ranks, "jury.distant_ranks": model.jury.distant_ranks}
+        arrays[f"clusters.{region}.sizes"] = ground.clusters.sizes[index]
+        arrays[f"clusters.{region}.merchant_shares"] = ground.clusters.merchant_shares[index]
+        arrays[f"clusters.{region}.prior_means"] = ground.clusters.prior_means[index]
+    if ground.jury is not None:
+        arrays |= _prefixed("jury.local", ground.jury.local.to_arrays())
+        arrays |= _prefixed("jury.distant", ground.jury.distant.to_arrays())
+        arrays |= {"jury.local_ranks": ground.jury.local_ranks, "jury.distant_ranks": ground.jury.distant_ranks}
     return arrays
 
 
