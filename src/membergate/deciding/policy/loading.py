@@ -14,6 +14,7 @@ from membergate.deciding.policy.condition import Condition, compile_condition
 from membergate.deciding.policy.document import PolicyDocument, RulePart
 from membergate.deciding.policy.economics import BusinessLane, Economics, Keeping, Review, StepUp
 from membergate.deciding.policy.policy import (
+    CARRYING_CAPS,
     EvidenceMass,
     Exploration,
     Movable,
@@ -29,8 +30,6 @@ from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, seve
 from membergate.domain.errors import PolicyError
 from membergate.domain.evidence import EvidenceKind, Vocabulary
 
-CARRYING_CAPS = frozenset(document.CapsTable.__struct_fields__)
-"""Dispositions that carry benefit limits."""
 _MAX_STEPS = 10**9
 
 

@@ -13,6 +13,11 @@ from membergate.domain.decision import Caps
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.evidence import EvidenceKind
 
+CARRYING_CAPS = frozenset(
+    {Disposition.ADMIT_CAPPED, Disposition.TRIAL, Disposition.LIMIT_QUANTITY, Disposition.SUSPEND_BENEFIT}
+)
+"""Dispositions that carry benefit limits."""
+
 
 class Refusal(StrEnum):
     """Who may refuse or terminate."""

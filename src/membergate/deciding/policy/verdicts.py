@@ -13,7 +13,7 @@ from functools import reduce
 
 from membergate.deciding.policy import scoring, witnesses
 from membergate.deciding.policy.operators import Fact, Facts
-from membergate.deciding.policy.policy import Exploration, Policy, Refusal, Rule
+from membergate.deciding.policy.policy import CARRYING_CAPS, Exploration, Policy, Refusal, Rule
 from membergate.deciding.policy.scoring import Cause, Reason
 from membergate.domain.decision import Caps, RuleOutcome, Verdict
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity, strictest
@@ -201,12 +201,7 @@ def _caps(policy: Policy, disposition: Disposition, hits: Collection[Rule]) -> C
     own = policy.caps.get(disposition)
     from_rules = [rule.caps for rule in hits if rule.caps is not None]
     listed = [own, *from_rules] if own else from_rules
-    return reduce(tighter, listed) if listed and disposition in _CARRYING else None
-
-
-_CARRYING = frozenset(
-    {Disposition.ADMIT_CAPPED, Disposition.TRIAL, Disposition.LIMIT_QUANTITY, Disposition.SUSPEND_BENEFIT}
-)
+    return reduce(tighter, listed) if listed and disposition in CARRYING_CAPS else None
 
 
 def tighter(a: Caps, b: Caps) -> Caps:
