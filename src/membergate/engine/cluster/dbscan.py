@@ -1,4 +1,14 @@
-"""DBSCAN (Ester, Kriegel, Sander and Xu, KDD 1996)."""
+"""DBSCAN: clusters are what can be walked through dense points in steps of at most eps.
+
+Ester, Kriegel, Sander and Xu, KDD 1996. Exact: core points, noise and
+clusters are those of the definition. Where we depart: a border point within
+reach of two clusters goes to the *nearest* core point (ties by content), not
+to the cluster that happened to reach it first.
+
+Cost: the eps-graph is never stored. Each point is counted until it is known to
+be dense; then pairs of cells are joined, most of them in one step.
+Fails where clusters have unequal density: one eps cannot serve both.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +16,148 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.cluster import dbscan
 
+from membergate.engine.checking import checked_integer, checked_number, checked_rows, checked_weights
 from membergate.engine.cluster.estimator import DensityClusterer
-from membergate.engine.errors import InvalidInputError
+from membergate.engine.graph.components import flatten, unite_listed
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.points import IndexedPoints
+from membergate.engine.graph.reach import count_within, link_cells
+from membergate.engine.graph.threads import over_ranges
+
+_FIRST_CELLS = 8
 
 
 class DBSCAN(DensityClusterer):
-    """Clusters are what can be walked through dense points in steps of at most `eps`.
+    """Clusters of any shape at one density; the rest is noise (-1).
 
     Parameters
     ----------
     eps
         Longest step, in the unit of the data, > 0.
     min_samples
-        Points within `eps`, itself counted, that make a point dense.
+        Weight within `eps`, the point itself counted, that makes a point dense.
+    n_jobs
+        Threads; None takes every core. The result does not depend on it.
+
+    Attributes
+    ----------
+    labels_
+        Cluster of each row, shape (n,); -1 is noise. Clusters are numbered by their first dense row.
+    core_sample_indices_
+        Rows that are dense.
     """
 
-    _state = ("labels_", "core_sample_indices_", "components_", "n_features_in_")
+    _state = ("labels_", "core_sample_indices_", "anchor_labels_")
 
-    def __init__(self, eps: float = 0.5, min_samples: int = 5) -> None:
+    def __init__(self, eps: float = 0.5, min_samples: int = 5, *, n_jobs: int | None = None) -> None:
         self.eps = eps
         self.min_samples = min_samples
+        self.n_jobs = n_jobs
 
-    def _fit(self, graph: NeighbourGraph, sample_weight: ArrayLike | None) -> Self:
-        if not self.eps > 0:
-            raise InvalidInputError("eps", got=self.eps, allowed="a number > 0")
-        core, labels = dbscan(graph.points, eps=self.eps, min_samples=self.min_samples, sample_weight=sample_weight)
-        self.core_sample_indices_: NDArray[np.int64] = core
-        self.labels_ = labels
-        self.components_ = graph.points[core]
-        return self
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Cluster rows, each with a weight of 1 or of `sample_weight`.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+        sample_weight
+            Weights >= 0, shape (n,).
+
+        Returns
+        -------
+        Self
+        """
+        self._check()
+        rows = checked_rows(X, self)
+        points = IndexedPoints.of(rows, n_jobs=self.n_jobs)
+        weights = _weights_of(points, sample_weight)
+        is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_))
+        return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32))
+
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Cluster rows and give their labels; see `fit`."""
+        return self.fit(X, y, sample_weight).labels_
+
+    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
+        """Cluster the rows of a graph; its lists spare most of the counting, and exactness is kept.
+
+        A graph that is not exact gives its own answer where lists are not proven: see `NeighbourGraph`.
+        """
+        self._check()
+        self.n_features_in_ = graph.n_features
+        points, weights = graph.points, _weights_of(graph.points, sample_weight)
+        is_core = graph.weighted_distance(self.min_samples, weights) <= self.eps
+        is_settled = is_core | (graph.distances[:, -1] > self.eps) | graph.covers_everything
+        if not is_settled.all():
+            is_core |= self._count(points, weights, ~is_settled)
+        parent = np.arange(points.n_points, dtype=np.int32)
+        unite_listed(parent, is_core, self.eps, graph.distances, graph.neighbours)
+        return self._finish(points, is_core, parent)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label new rows as their nearest core point within `eps`, else -1."""
-        labels = self.labels_[self.core_sample_indices_]
-        return self._anchored(X, self.components_, labels, self.eps)
+        """Label new rows as their nearest dense point within `eps`, else -1; never makes or joins clusters."""
+        return self._nearest_anchor_label(X, self.eps)
+
+    def _check(self) -> None:
+        checked_number("eps", self.eps, 0.0)
+        checked_integer("min_samples", self.min_samples, 1)
+
+    def _neighbours_needed(self) -> int:
+        return 1
+
+    def _count(
+        self, points: IndexedPoints, weights: NDArray[np.float64], wanted: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        is_core = np.zeros(points.n_points, dtype=np.bool_)
+        eps, needed = float(self.eps), float(self.min_samples)
+
+        def work(begin: int, end: int) -> None:
+            count_within(points.index, begin, end, wanted, eps, weights, needed, is_core)
+
+        over_ranges(work, points.n_cells, n_jobs=self.n_jobs, phase="counting")
+        return is_core
+
+    def _finish(self, points: IndexedPoints, is_core: NDArray[np.bool_], parent: NDArray[np.int32]) -> Self:
+        groups = joined_within(points, is_core, float(self.eps), parent)
+        labels = points.first_rows(np.where(is_core, groups, -1))
+        self._points = points
+        self._set_anchors(is_core, labels)
+        self._restore()
+        others = np.flatnonzero(~is_core)
+        _, nearest = points.nearest_of(
+            points.index.rows[others], self._keys, self._cell_keys, within=float(self.eps), itself=others
+        )
+        labels[others] = np.where(nearest >= 0, labels[nearest], -1)
+        self.labels_ = labels[points.place_of_row]
+        self.core_sample_indices_ = np.flatnonzero(is_core[points.place_of_row])
+        return self
+
+
+def _weights_of(points: IndexedPoints, sample_weight: ArrayLike | None) -> NDArray[np.float64]:
+    weights = checked_weights(sample_weight, len(points.place_of_row))
+    if weights is None:
+        return points.counts.astype(np.float64)
+    return np.bincount(points.place_of_row, weights, minlength=points.n_points).astype(np.float64)
+
+
+def joined_within(
+    points: IndexedPoints, is_member: NDArray[np.bool_], eps: float, parent: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """Give the component of each member, where members within `eps` of each other are joined.
+
+    `parent` may already hold joins that are known to be right. Nearest cells
+    go first: most pairs of cells are then one component when their turn comes.
+    """
+    index = points.index
+    core_reach = np.maximum.reduceat(np.where(is_member, index.radius, -1.0), index.first[:-1])
+    delegate = np.minimum.reduceat(np.where(is_member, np.arange(points.n_points), points.n_points), index.first[:-1])
+    is_whole = np.zeros(points.n_cells, dtype=np.bool_)
+    if is_member.any():
+        for n_nearest in (min(_FIRST_CELLS, points.n_cells - 1), points.n_cells):
+            link_cells(index, is_member, eps, n_nearest, parent, core_reach, is_whole, delegate)
+    flatten(parent)
+    return parent.astype(np.int64)

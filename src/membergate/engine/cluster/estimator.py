@@ -1,45 +1,92 @@
-"""What every clusterer shares: fitted from rows or from a graph, label -1 for noise."""
+"""What every clusterer shares: fitted from rows or from a graph, label -1 for noise, anchors for prediction."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.neighbors import KDTree
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from membergate.engine.checking import checked_new_rows, checked_rows
+from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
 
 
 class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore[misc]
-    """Base of the clusterers; a subclass writes `_fit_graph`."""
+    """Base of the clusterers; a subclass writes `_check`, `_neighbours_needed` and `_fit`."""
 
     labels_: NDArray[np.int64]
+    n_jobs: int | None
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
-        """Cluster the rows of `X`, shape (n, d); `y` is ignored."""
-        rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        return self._fit(NeighbourGraph(rows, self._neighbours_wanted()), sample_weight)
+    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
+        """Cluster rows.
 
-    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
-        """Cluster the points of a graph that is already there."""
-        self.n_features_in_ = graph.points.shape[1]
-        return self._fit(graph, sample_weight)
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
 
-    def _neighbours_wanted(self) -> int:
-        return 32
+        Returns
+        -------
+        Self
 
-    def _fit(self, graph: NeighbourGraph, sample_weight: ArrayLike | None) -> Self:
+        Raises
+        ------
+        InvalidInputError
+            For rows or a parameter that cannot be worked with.
+        """
+        self._check()
+        rows = checked_rows(X, self)
+        return self._fit(NeighbourGraph(rows, self._neighbours_wanted(), n_jobs=self.n_jobs))
+
+    def fit_graph(self, graph: NeighbourGraph) -> Self:
+        """Cluster the rows of a graph that is already there.
+
+        Parameters
+        ----------
+        graph
+            A graph that lists at least as many neighbours as the parameters ask for.
+
+        Returns
+        -------
+        Self
+        """
+        self._check()
+        needed = self._neighbours_needed()
+        if graph.n_neighbors < needed and not graph.covers_everything:
+            raise InvalidInputError("graph", got=f"{graph.n_neighbors} neighbours", allowed=f"at least {needed}")
+        self.n_features_in_ = graph.n_features
+        return self._fit(graph)
+
+    def _check(self) -> None:
         raise NotImplementedError
 
-    def _anchored(self, X: Any, anchors: NDArray[np.float64], labels: NDArray[np.int64], limit: float) -> NDArray[Any]:
-        """Label each row as its nearest anchor within `limit`, else -1."""
+    def _neighbours_needed(self) -> int:
+        raise NotImplementedError
+
+    def _neighbours_wanted(self) -> int:
+        """Give how many neighbours `fit` lists: more than needed where searches cost more than lists."""
+        return self._neighbours_needed()
+
+    def _fit(self, graph: NeighbourGraph) -> Self:
+        raise NotImplementedError
+
+    def _set_anchors(self, is_anchor: NDArray[np.bool_], labels: NDArray[np.int64]) -> None:
+        """Keep which points give their label to new rows."""
+        self.anchor_labels_ = np.where(is_anchor, labels, -1)
+
+    def _restore(self) -> None:
+        self._keys = np.where(self.anchor_labels_ >= 0, 0, 1).astype(np.int64)
+        self._cell_keys = self._points.smallest_in_cells(self._keys)
+
+    def _nearest_anchor_label(self, X: ArrayLike, within: float) -> NDArray[np.int64]:
+        """Label each row as its nearest anchor within a distance, else -1."""
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=np.float64)
-        if len(anchors) == 0:
-            return np.full(len(rows), -1, dtype=np.int64)
-        distances, nearest = KDTree(anchors).query(rows, k=1)
-        return np.where(distances[:, 0] <= limit, labels[nearest[:, 0]], -1)
+        rows = checked_new_rows(X, self)
+        _, nearest = self._points.nearest_of(rows, self._keys, self._cell_keys, within=within)
+        return np.where(nearest >= 0, self.anchor_labels_[nearest], -1)

@@ -1,36 +1,170 @@
-"""HDBSCAN (Campello, Moulavi and Sander, PAKDD 2013)."""
+"""HDBSCAN: DBSCAN at every density at once; the clusters that last longest are kept.
+
+Campello, Moulavi and Sander, PAKDD 2013; excess of mass: Campello et al., TKDD
+2015; selection epsilon: Malzer and Baum, MFI 2020. The spanning tree is exact:
+see `spanning_tree`. Rows that are equal hang together at their core distance.
+
+Cost: the graph, then about 10 to 40 microseconds a point. Fails where clusters
+touch in a long even slope: no split lasts, and neighbours melt into one.
+"""
 
 from __future__ import annotations
 
 from typing import Self
 
-from numpy.typing import ArrayLike
-from sklearn.cluster import HDBSCAN as SCIKIT_HDBSCAN
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from membergate.engine.checking import checked_choice, checked_integer, checked_number
+from membergate.engine.cluster.condensed_tree import (
+    CondensedTree,
+    condense,
+    largest_density,
+    raise_to_distance,
+    select_by_mass,
+    select_leaves,
+    selected_ancestor,
+    stabilities,
+)
 from membergate.engine.cluster.estimator import DensityClusterer
+from membergate.engine.cluster.spanning_tree import single_linkage, spanning_tree
+from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
+
+_FEWEST_LISTED = 8
+"""Listing a few neighbours more than needed spares more searches than it costs."""
 
 
 class HDBSCAN(DensityClusterer):
-    """DBSCAN at every density at once; the clusters that last longest are kept.
+    """Clusters of unequal density, with how surely each row belongs.
 
     Parameters
     ----------
     min_cluster_size
-        Points that make a cluster.
+        Rows that make a cluster, >= 2.
     min_samples
         Points, itself counted, that set a core distance; None takes `min_cluster_size`.
+    cluster_selection_method
+        'eom' (excess of mass) or 'leaf'.
+    cluster_selection_epsilon
+        Splits below this distance are undone.
+    allow_single_cluster
+        Whether all rows may be one cluster.
+    max_cluster_size
+        Largest cluster that 'eom' may select; None sets no limit.
+    n_jobs
+        Threads for the graph; None takes every core.
+
+    Attributes
+    ----------
+    labels_, probabilities_
+        Cluster of each row (-1: noise), and how far inside it lies, in [0, 1].
+    persistence_
+        Excess of mass of each cluster.
+    condensed_tree_
+        See `CondensedTree`.
+    spanning_tree_
+        Edges of the spanning tree as (row, row, mutual reachability), lightest first, shape (n - 1, 3).
+    linkage_
+        Single-linkage merges as (node, node, height, size), as SciPy has them, shape (n - 1, 4).
     """
 
-    _state = ("labels_", "probabilities_", "n_features_in_")
+    _state = ("labels_", "probabilities_", "persistence_", "core_distances_", "anchor_labels_")
 
-    def __init__(self, min_cluster_size: int = 5, min_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        min_cluster_size: int = 5,
+        min_samples: int | None = None,
+        *,
+        cluster_selection_method: str = "eom",
+        cluster_selection_epsilon: float = 0.0,
+        allow_single_cluster: bool = False,
+        max_cluster_size: int | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.min_cluster_size = min_cluster_size
         self.min_samples = min_samples
+        self.cluster_selection_method = cluster_selection_method
+        self.cluster_selection_epsilon = cluster_selection_epsilon
+        self.allow_single_cluster = allow_single_cluster
+        self.max_cluster_size = max_cluster_size
+        self.n_jobs = n_jobs
 
-    def _fit(self, graph: NeighbourGraph, sample_weight: ArrayLike | None) -> Self:  # noqa: ARG002
-        tree = SCIKIT_HDBSCAN(min_cluster_size=self.min_cluster_size, min_samples=self.min_samples, copy=True)
-        tree.fit(graph.points)
-        self.labels_ = tree.labels_
-        self.probabilities_ = tree.probabilities_
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Label new rows as their nearest clustered point, if that point's core distance reaches them; else -1."""
+        within = float(self.core_distances_[self.labels_ >= 0].max(initial=0.0)) if hasattr(self, "labels_") else 0.0
+        return self._nearest_anchor_label(X, within)
+
+    def _check(self) -> None:
+        checked_integer("min_cluster_size", self.min_cluster_size, 2)
+        if self.min_samples is not None:
+            checked_integer("min_samples", self.min_samples, 1)
+        if self.max_cluster_size is not None:
+            checked_integer("max_cluster_size", self.max_cluster_size, 1)
+        checked_choice("cluster_selection_method", self.cluster_selection_method, ("eom", "leaf"))
+        if self.cluster_selection_epsilon != 0:
+            checked_number("cluster_selection_epsilon", self.cluster_selection_epsilon, 0.0)
+
+    def _neighbours_needed(self) -> int:
+        return (self.min_samples or self.min_cluster_size) - 1
+
+    def _neighbours_wanted(self) -> int:
+        return max(self._neighbours_needed(), _FEWEST_LISTED)
+
+    def _fit(self, graph: NeighbourGraph) -> Self:
+        n_core = self.min_samples or self.min_cluster_size
+        if n_core > graph.n_rows:
+            raise InvalidInputError("min_samples", got=n_core, allowed=f"at most the {graph.n_rows} rows")
+        points = graph.points
+        core = graph.weighted_distance(n_core)
+        ends = np.empty((points.n_points - 1, 2), dtype=np.int64)
+        weights = np.empty(points.n_points - 1)
+        complete = np.full(points.n_points, np.inf) if graph.covers_everything else graph.distances[:, -1]
+        spanning_tree(points.index, core, graph.distances, graph.neighbours, complete, ends, weights)
+        self._points = points
+        self.core_distances_ = core[points.place_of_row]
+        edges, lengths = self._with_copies(points.row_of_place[ends], weights)
+        order = np.argsort(lengths, kind="stable")
+        self.spanning_tree_ = np.column_stack([edges[order], lengths[order]])
+        children, heights, sizes = single_linkage(edges, lengths, order)
+        self.linkage_ = np.column_stack([children, heights, sizes])
+        self._select(condense(children, heights, sizes, self.min_cluster_size))
+        self.anchor_labels_ = self.labels_[points.row_of_place]
+        self._restore()
         return self
+
+    def _with_copies(
+        self, ends: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Hang equal rows on the first of them."""
+        first = self._points.row_of_place[self._points.place_of_row]
+        copies = np.flatnonzero(first != np.arange(len(first)))
+        edges = np.concatenate([ends, np.column_stack([first[copies], copies])])
+        return edges, np.concatenate([weights, self.core_distances_[copies]])
+
+    def _select(self, tree: CondensedTree) -> None:
+        single = bool(self.allow_single_cluster)
+        if self.cluster_selection_method == "leaf":
+            is_selected = select_leaves(tree, allow_single_cluster=single)
+        else:
+            is_selected = select_by_mass(tree, allow_single_cluster=single, max_cluster_size=self.max_cluster_size)
+        if self.cluster_selection_epsilon > 0 and not is_selected[0]:
+            is_selected = raise_to_distance(
+                tree, is_selected, self.cluster_selection_epsilon, allow_single_cluster=single
+            )
+        ancestor = selected_ancestor(tree, is_selected)[tree.row_cluster]
+        largest = largest_density(tree)
+        if is_selected[0]:
+            epsilon = self.cluster_selection_epsilon
+            needed = 1 / epsilon if epsilon > 0 else largest[0]
+            ancestor = np.where(tree.row_density >= needed, ancestor, -1)
+        number = np.cumsum(is_selected) - 1
+        self.labels_ = np.where(ancestor >= 0, number[ancestor], -1)
+        limit = np.where(ancestor >= 0, largest[ancestor], np.inf)
+        density = np.minimum(tree.row_density, limit)
+        is_sure = (limit == 0) | np.isinf(tree.row_density)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(is_sure, 1.0, density / limit)
+        self.probabilities_ = np.where(ancestor >= 0, share, 0.0)
+        self.persistence_ = stabilities(tree)[is_selected]
+        self.condensed_tree_ = tree

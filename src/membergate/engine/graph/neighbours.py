@@ -2,44 +2,123 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.neighbors import KDTree
-from sklearn.utils.validation import check_array
 
-from membergate.engine.errors import InvalidInputError
+from membergate.engine.checking import checked_integer, checked_rows
+from membergate.engine.graph.points import IndexedPoints
+from membergate.engine.graph.threads import Progress
 
 
 class NeighbourGraph:
-    """The k nearest neighbours of every point.
+    """The k nearest neighbours of every distinct point.
+
+    Equal rows are one point with a count. Points are listed by place, their
+    position in the index; `points.place_of_row` leads from rows to places.
 
     Parameters
     ----------
     X
-        Points, shape (n, d), finite.
+        Rows, shape (n, d), finite.
     n_neighbors
-        Neighbours kept for each point, itself not counted.
+        Neighbours kept for each point, itself not counted; at least the largest `min_samples` - 1 and
+        `n_neighbors` that will be asked for.
     exact
-        Whether every list must be proven right.
+        Whether every list must be right. If not, each point looks into its `n_cells` nearest cells only, and the
+        sparsest points, whose scores matter most, are searched again exactly.
+    n_cells
+        Cells looked into where the graph is not exact.
+    exact_share
+        Share of the points, those with the largest k-distance, that are searched again, in [0, 1].
+    n_jobs
+        Threads; None takes every core. No result depends on it.
+    progress
+        Called with the name of a phase and the share done.
+
+    Attributes
+    ----------
+    points
+        The indexed points.
+    distances, neighbours
+        Shape (u, k), sorted by distance and content; infinity and -1 beyond the last point.
+    is_proven
+        Whether a point's list is proven right, shape (u,).
+    report
+        What was done: points, duplicates, cells, share proven, share searched again.
+
+    Notes
+    -----
+    Cost at 100k x 48: about 5 CPU seconds exact, 12 k bytes a point beside two copies of the data. Results
+    depend neither on the order of the rows nor on threads or machine, since candidates are only screened in
+    float32 and always decided in float64.
     """
 
-    def __init__(self, X: ArrayLike, n_neighbors: int = 32, *, exact: bool = True) -> None:
-        self.points: NDArray[np.float64] = np.ascontiguousarray(check_array(X, dtype=np.float64))
-        if n_neighbors < 1:
-            raise InvalidInputError("n_neighbors", got=n_neighbors, allowed="an integer >= 1")
+    def __init__(
+        self,
+        X: ArrayLike,
+        n_neighbors: int = 32,
+        *,
+        exact: bool = True,
+        n_cells: int = 16,
+        exact_share: float = 0.2,
+        n_jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        rows = checked_rows(X)
+        checked_integer("n_neighbors", n_neighbors, 1)
+        checked_integer("n_cells", n_cells, 1)
+        self.n_features = rows.shape[1]
+        self.n_rows = len(rows)
         self.exact = exact
-        self.n_neighbors = min(n_neighbors, len(self.points) - 1)
-        self.tree = KDTree(self.points)
-        self.distances, self.indices = _without_self(self.tree, self.points, self.n_neighbors)
+        self.points = IndexedPoints.of(rows, n_jobs=n_jobs, progress=progress)
+        self.n_neighbors = n_neighbors
+        width = max(1, min(n_neighbors, self.points.n_points - 1))
+        searched = n_cells if not exact else None
+        lists = self.points.listed(width, searched, n_jobs=n_jobs, progress=progress)
+        self.distances, self.neighbours, self.is_proven = lists
+        n_again = 0 if exact else round(exact_share * self.points.n_points)
+        if n_again:
+            self._search_again(n_again, n_jobs, progress)
+        self.report: dict[str, Any] = {
+            "rows": self.n_rows,
+            "distinct_points": self.points.n_points,
+            "cells": self.points.n_cells,
+            "proven_share": float(self.is_proven.mean()),
+            "searched_again_share": n_again / self.points.n_points,
+        }
 
+    def _search_again(self, n_again: int, n_jobs: int | None, progress: Progress | None) -> None:
+        wanted = np.zeros(self.points.n_points, dtype=np.bool_)
+        wanted[np.argpartition(-self.distances[:, -1], n_again - 1)[:n_again]] = True
+        distances, neighbours, is_proven = self.points.listed(
+            self.distances.shape[1], None, wanted, n_jobs=n_jobs, progress=progress
+        )
+        self.distances[wanted], self.neighbours[wanted] = distances[wanted], neighbours[wanted]
+        self.is_proven |= is_proven
 
-def _without_self(
-    tree: KDTree, points: NDArray[np.float64], n_neighbors: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    distances, indices = tree.query(points, k=min(n_neighbors + 1, len(points)))
-    rows = np.arange(len(points))
-    is_self = indices == rows[:, None]
-    is_self[~is_self.any(axis=1), -1] = True  # among many equal points, the point itself may not be listed
-    kept = ~is_self
-    shape = (len(points), indices.shape[1] - 1)
-    return distances[kept].reshape(shape), indices[kept].reshape(shape)
+    @property
+    def covers_everything(self) -> bool:
+        """Whether every point lists all the others."""
+        return bool(self.distances.shape[1] >= self.points.n_points - 1)
+
+    def weighted_distance(self, needed: float, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Give the distance within which each point's neighbours, itself counted, weigh at least `needed`.
+
+        Infinity where the list does not reach that far.
+        """
+        weights = self.points.counts.astype(np.float64) if weights is None else weights
+        if (weights == 1).all():
+            column = int(np.ceil(needed)) - 2
+            if column < 0:
+                return np.zeros(len(weights))
+            if column >= self.distances.shape[1]:
+                return np.full(len(weights), np.inf)
+            return self.distances[:, column].copy()
+        listed = np.where(self.neighbours >= 0, weights[self.neighbours], 0.0)
+        total = weights[:, None] + np.cumsum(listed, axis=1)
+        is_enough = total >= needed
+        slot = is_enough.argmax(axis=1)
+        reached = np.where(is_enough.any(axis=1), self.distances[np.arange(len(slot)), slot], np.inf)
+        return np.where(weights >= needed, 0.0, reached)

@@ -7,11 +7,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from membergate.engine.checking import checked_integer, checked_new_rows, checked_number, checked_rows
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
+
+_LARGEST_SHARE = 0.5
 
 
 class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -19,28 +22,51 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
 
     n_neighbors: int
     contamination: float
+    n_jobs: int | None
     offset_: float
     training_scores_: NDArray[np.float64]
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
-        """Learn what is normal from the rows of `X`, shape (n, d); `y` is ignored."""
-        rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        return self.fit_graph(NeighbourGraph(rows, self.n_neighbors))
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+
+        Returns
+        -------
+        Self
+        """
+        self._check()
+        rows = checked_rows(X, self)
+        return self._finish(NeighbourGraph(rows, self.n_neighbors, n_jobs=self.n_jobs))
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
-        """Learn what is normal from a graph that is already there."""
-        if not 0 < self.contamination <= 0.5:  # noqa: PLR2004
-            raise InvalidInputError("contamination", got=self.contamination, allowed="a share in (0, 0.5]")
-        if self.n_neighbors > graph.n_neighbors and graph.n_neighbors < len(graph.points) - 1:
+        """Learn what is normal from a graph that lists at least `n_neighbors` neighbours."""
+        self._check()
+        if graph.n_neighbors < self.n_neighbors and not graph.covers_everything:
             raise InvalidInputError(
-                "n_neighbors", got=self.n_neighbors, allowed=f"1 to {graph.n_neighbors}, which the graph holds"
+                "n_neighbors", got=self.n_neighbors, allowed=f"1 to {graph.n_neighbors}, as the graph lists"
             )
-        self.n_features_in_ = graph.points.shape[1]
-        self._fit(graph)
+        self.n_features_in_ = graph.n_features
+        return self._finish(graph)
+
+    def _check(self) -> None:
+        checked_integer("n_neighbors", self.n_neighbors, 1)
+        checked_number("contamination", self.contamination, 0.0, up_to=_LARGEST_SHARE)
+
+    def _finish(self, graph: NeighbourGraph) -> Self:
+        self._points = graph.points
+        scores = self._fit(graph)
+        self.training_scores_ = scores[graph.points.place_of_row]
         self.offset_ = float(np.percentile(self.training_scores_, 100.0 * self.contamination))
         return self
 
-    def _fit(self, graph: NeighbourGraph) -> None:
+    def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
+        """Give the score of each point."""
         raise NotImplementedError
 
     def _score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +75,7 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score new rows, shape (n,); larger is more normal. A row's score does not depend on its batch."""
         check_is_fitted(self)
-        return self._score(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._score(checked_new_rows(X, self))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score new rows, shifted so that outliers are negative."""

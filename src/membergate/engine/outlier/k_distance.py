@@ -1,10 +1,14 @@
-"""k-distance: how far the k-th neighbour is (Ramaswamy, Rastogi and Shim, SIGMOD 2000)."""
+"""k-distance: how far the k-th neighbour is.
+
+Ramaswamy, Rastogi and Shim, SIGMOD 2000. Equal rows count as neighbours at
+distance 0. Cost: none beyond the graph. Fails for points that are sparse only
+beside a dense cluster: see `LocalOutlierFactor`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import KDTree
 
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.outlier.estimator import NeighbourDetector
@@ -16,25 +20,32 @@ class KDistance(NeighbourDetector):
     Parameters
     ----------
     n_neighbors
-        Which neighbour, the point itself not counted.
+        Which neighbour, the row itself not counted.
     contamination
         Share of the training rows that `predict` calls outliers, in (0, 0.5].
+    n_jobs
+        Threads for the graph; None takes every core.
+
+    Attributes
+    ----------
+    training_scores_
+        Scores of the training rows, each without itself.
+    offset_
+        Score below which `predict` calls a row an outlier.
     """
 
-    _state = ("points_", "training_scores_", "offset_", "n_features_in_")
+    _state = ("training_scores_", "offset_")
 
-    def __init__(self, n_neighbors: int = 20, contamination: float = 0.1) -> None:
+    def __init__(self, n_neighbors: int = 20, contamination: float = 0.1, *, n_jobs: int | None = None) -> None:
         self.n_neighbors = n_neighbors
         self.contamination = contamination
+        self.n_jobs = n_jobs
 
-    def _fit(self, graph: NeighbourGraph) -> None:
-        self.points_ = graph.points
-        self.training_scores_ = -graph.distances[:, min(self.n_neighbors, graph.n_neighbors) - 1]
-        self._restore()
-
-    def _restore(self) -> None:
-        self._tree = KDTree(self.points_)
+    def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
+        return -graph.weighted_distance(min(self.n_neighbors, graph.n_rows - 1) + 1)
 
     def _score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = -self._tree.query(rows, k=min(self.n_neighbors, len(self.points_)))[0][:, -1]
-        return scores
+        points = self._points
+        distances, places = points.neighbours_of(rows, min(self.n_neighbors, points.n_points))
+        reached = np.cumsum(points.counts[places], axis=1) >= min(self.n_neighbors, points.counts.sum())
+        return np.asarray(-distances[np.arange(len(rows)), reached.argmax(axis=1)])

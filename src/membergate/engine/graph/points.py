@@ -1,0 +1,164 @@
+"""Indexed points: rows checked, equal rows taken together, and put into cells. What every search stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from membergate.engine.errors import InvalidInputError
+from membergate.engine.graph.cells import CellIndex, build_cells
+from membergate.engine.graph.distinct import distinct_points
+from membergate.engine.graph.reach import nearest_allowed
+from membergate.engine.graph.search import list_neighbours, search_neighbours
+from membergate.engine.graph.threads import Progress, over_ranges
+
+_LARGEST = 1e150
+"""Coordinates beyond this overflow when squared."""
+
+
+class IndexedPoints:
+    """Distinct points in a cell index, and which row is which point.
+
+    A *place* is a point's position in the index.
+
+    Attributes
+    ----------
+    index
+        The cell index over the u distinct points.
+    place_of_row, row_of_place
+        Place of each row, shape (n,); first row of each point, shape (u,).
+    counts
+        Rows that are equal to each point, itself counted, shape (u,).
+    """
+
+    def __init__(
+        self,
+        index: CellIndex,
+        place_of_row: NDArray[np.int64],
+        row_of_place: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        self.index = index
+        self.place_of_row = place_of_row
+        self.row_of_place = row_of_place
+        self.counts = counts
+
+    @staticmethod
+    def of(rows: NDArray[np.float64], *, n_jobs: int | None = None, progress: Progress | None = None) -> IndexedPoints:
+        """Index finite rows, C-contiguous float64 of shape (n, d)."""
+        if np.abs(rows).max(initial=0.0) > _LARGEST:
+            raise InvalidInputError("X", got="values beyond 1e150", allowed="values whose squares are finite")
+        distinct = distinct_points(rows)
+        index = build_cells(rows, distinct.representatives, n_jobs=n_jobs, progress=progress)
+        place_of_rank = np.empty(len(index.rank), dtype=np.int64)
+        place_of_rank[index.rank] = np.arange(len(index.rank))
+        return IndexedPoints(
+            index,
+            place_of_rank[distinct.point_of_row],
+            distinct.representatives[index.rank],
+            distinct.counts[index.rank],
+        )
+
+    @property
+    def n_points(self) -> int:
+        """Distinct points."""
+        return len(self.index.rows)
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of the index."""
+        return len(self.index.centres)
+
+    def listed(
+        self,
+        n_neighbors: int,
+        n_cells: int | None,
+        wanted: NDArray[np.bool_] | None = None,
+        *,
+        n_jobs: int | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]:
+        """List the nearest other points of each point; exact when `n_cells` is None.
+
+        Returns
+        -------
+        distances, neighbours, is_proven
+            Shapes (u, k), (u, k) and (u,); rows that are not wanted are left at infinity.
+        """
+        distances = np.full((self.n_points, n_neighbors), np.inf)
+        neighbours = np.full((self.n_points, n_neighbors), -1, dtype=np.int32)
+        is_proven = np.zeros(self.n_points, dtype=np.bool_)
+        wanted = np.ones(self.n_points, dtype=np.bool_) if wanted is None else wanted
+        n_looked = self.n_cells if n_cells is None else n_cells
+
+        def work(begin: int, end: int) -> None:
+            list_neighbours(self.index, begin, end, wanted, n_looked, distances, neighbours, is_proven)
+
+        over_ranges(work, self.n_cells, n_jobs=n_jobs, progress=progress, phase="neighbours")
+        unsure = np.flatnonzero(wanted & ~is_proven) if n_cells is None else np.empty(0, dtype=np.int64)
+        if len(unsure):
+            distances[unsure], neighbours[unsure] = self.neighbours_of(self.index.rows[unsure], n_neighbors, unsure)
+            is_proven[unsure] = True
+        return distances, neighbours, is_proven
+
+    def neighbours_of(
+        self, rows: NDArray[np.float64], n_neighbors: int, itself: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """List the nearest points of any rows, exactly; a row's answer does not depend on its batch."""
+        distances = np.empty((len(rows), n_neighbors))
+        neighbours = np.empty((len(rows), n_neighbors), dtype=np.int32)
+        itself = np.full(len(rows), -1, dtype=np.int64) if itself is None else itself
+        search_neighbours(self.index, rows, itself, distances, neighbours)
+        return distances, neighbours
+
+    def nearest_of(
+        self,
+        rows: NDArray[np.float64],
+        keys: NDArray[np.int64],
+        cell_keys: NDArray[np.int64],
+        limits: NDArray[np.int64] | int = 1,
+        *,
+        within: float = np.inf,
+        itself: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Find for any rows the nearest point whose key is below the limit; -1 where none is within."""
+        distances = np.full(len(rows), float(within))
+        nearest = np.full(len(rows), -1, dtype=np.int64)
+        itself = nearest.copy() if itself is None else itself
+        bounds = np.full(len(rows), limits, dtype=np.int64)
+        nearest_allowed(self.index, rows, itself, keys, cell_keys, bounds, distances, nearest)
+        return distances, nearest
+
+    def smallest_in_cells(self, keys: NDArray[Any]) -> NDArray[Any]:
+        """Give the smallest of the points' keys in each cell."""
+        return np.minimum.reduceat(keys, self.index.first[:-1])
+
+    def first_rows(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give groups of points (-1: none) numbers in the order of their first rows, as scikit-learn does."""
+        known = np.flatnonzero(groups >= 0)
+        labels = np.full(len(groups), -1, dtype=np.int64)
+        if len(known):
+            in_row_order = known[np.argsort(self.row_of_place[known], kind="stable")]
+            _, begins, members = np.unique(groups[in_row_order], return_index=True, return_inverse=True)
+            labels[in_row_order] = np.argsort(np.argsort(begins))[members]
+        return labels
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Give every array of the index under its name."""
+        arrays = {f"index.{name}": np.asarray(value) for name, value in self.index._asdict().items()}
+        own = {name: getattr(self, name) for name in ("place_of_row", "row_of_place", "counts")}
+        return arrays | own
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> IndexedPoints:
+        """Rebuild what `to_arrays` gave."""
+        numbers = ("scale", "rounding", "widest")
+        parts: dict[str, Any] = {
+            name: float(arrays[f"index.{name}"]) if name in numbers else np.ascontiguousarray(arrays[f"index.{name}"])
+            for name in CellIndex._fields
+        }
+        index = CellIndex(**parts)
+        return IndexedPoints(index, arrays["place_of_row"], arrays["row_of_place"], arrays["counts"])
