@@ -54,10 +54,13 @@ class SupervisedHead:
         One for each fold, trained without it.
     columns
         Names of the inputs, shape (f,).
+    ranks
+        Sorted out-of-fold margins of the training rows, shape (n,): the yardstick of a margin that nothing calibrates.
     """
 
     boosters: tuple[lightgbm.Booster, ...]
     columns: tuple[str, ...]
+    ranks: NDArray[np.float64]
 
     @classmethod
     def fit(
@@ -103,7 +106,7 @@ class SupervisedHead:
             boosters.append(booster)
             if not outside.all():
                 margins[~outside] = booster.predict(inputs[~outside], raw_score=True)
-        return cls(tuple(boosters), columns), margins
+        return cls(tuple(boosters), columns, np.sort(margins)), margins
 
     def margins(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give every booster's margin (log-odds before calibration), shape (folds, n)."""

@@ -17,7 +17,7 @@ from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.groundwork import Groundwork, Sight
 from membergate.learning.model.head import FOLDS, SupervisedHead
 from membergate.learning.model.labelling import Labelling
-from membergate.learning.model.prior import assumed_probability
+from membergate.learning.model.prior import assumed_probability, rank_among
 from membergate.learning.model.testimony import Testimony
 
 FEWEST_ROWS = 50
@@ -192,13 +192,15 @@ class IdentificationModel:
         margins = head.margins(inputs)
         mean = margins.mean(axis=0)
         calibration = self.calibration
-        members = expit(margins) if calibration is None else calibration.probability(margins)
+        assumed, *members = (assumed_probability(rank_among(head.ranks, margin)) for margin in (mean, *margins))
+        if calibration is not None:
+            members = list(calibration.probability(margins))
         return Testimony(
             risk_score=np.asarray(expit(mean), dtype=np.float64),
             merchant_probability=np.full(mass.size, np.nan) if calibration is None else calibration.probability(mean),
-            uncalibrated_probability=np.asarray(expit(mean), dtype=np.float64),
-            probability_low=np.asarray(members.min(axis=0), dtype=np.float64),
-            probability_high=np.asarray(members.max(axis=0), dtype=np.float64),
+            uncalibrated_probability=assumed,
+            probability_low=np.min(members, axis=0),
+            probability_high=np.max(members, axis=0),
             evidence_mass=mass,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,

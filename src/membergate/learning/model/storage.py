@@ -120,6 +120,7 @@ def load_model(folder: Path) -> IdentificationModel:
         head = SupervisedHead(
             tuple(lightgbm.Booster(model_str=text) for text in texts),
             tuple(manifest["columns"]),
+            arrays["head.ranks"],
         )
     lineage = manifest["lineage"]
     return IdentificationModel(
@@ -194,6 +195,8 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
         arrays[f"clusters.{region}.sizes"] = ground.clusters.sizes[index]
         arrays[f"clusters.{region}.merchant_shares"] = ground.clusters.merchant_shares[index]
         arrays[f"clusters.{region}.prior_means"] = ground.clusters.prior_means[index]
+    if model.head is not None:
+        arrays["head.ranks"] = model.head.ranks
     if ground.jury is not None:
         arrays |= _prefixed("jury.local", ground.jury.local.to_arrays())
         arrays |= _prefixed("jury.distant", ground.jury.distant.to_arrays())
