@@ -128,6 +128,19 @@ def test_a_gift_is_one_fact_and_not_three(market: Market, at: At) -> None:
     assert sizes(connection, at(9)) == [1, 1]
 
 
+def test_facts_of_one_facet_do_not_add_up_before_a_second_facet_is_known(market: Market, at: At) -> None:
+    """The gift alone links at no instant; only the device that they share from day 6 on does, with it."""
+    parcel = {"recipient_phone_tok": "friend", "recipient_tok": "friend", "address_id": "friends-home"}
+    connection = market(
+        accounts=accounts("giver", "friend"),
+        orders=[{"account_id": "giver", "seen": 3, **parcel}, {"account_id": "friend", "seen": 3, **parcel}],
+        logins=[{"account_id": name, "device_tok": "d", "seen": 6} for name in ("giver", "friend")],
+    )
+    index = LinkIndex.build(connection)
+    assert len(set(index.operators_as_of(at(5.9)).values())) == 2
+    assert len(set(index.operators_as_of(at(6)).values())) == 1
+
+
 def test_two_independent_facets_link(market: Market, at: At) -> None:
     """One device and one receiver together are one operator, from the instant at which the second fact is known."""
     connection = market(
