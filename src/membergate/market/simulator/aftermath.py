@@ -12,7 +12,7 @@ from membergate.market.simulator.fulfilment import Deliveries
 from membergate.market.simulator.ordering import Ledger
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, pick, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, pick, stream
 from membergate.market.simulator.truth import RESOLD, RETURNED_UNSOLD, UnitTruth
 
 RETURN_REASONS = ("changed_mind", "size_or_colour", "damaged", "late", "bulk_unsold")
@@ -95,7 +95,7 @@ def returns_of(
     some = 1 + (rng.random(len(line)) * ledger.quantity[line] * 0.6).astype(np.int64)
     quantity = np.where(unsold[line] > 0, unsold[line], np.minimum(some, ledger.quantity[line]))
     wait = np.where(unsold[line] > 0, 4 + rng.beta(2.5, 1.5, len(line)) * 11, 1 + rng.gamma(1.5, 2.0, len(line)))
-    reason = np.where(unsold[line] > 0, np.where(rng.random(len(line)) < 0.3, 4, 0), rng.integers(0, 4, len(line)))
+    reason = np.where(unsold[line] > 0, np.where(happens(rng, 0.3, len(line)), 4, 0), rng.integers(0, 4, len(line)))
     return Returns(line, quantity, deliveries.delivered[ledger.order[line]] + wait, reason)
 
 
@@ -112,7 +112,7 @@ def reviews_of(ledger: Ledger, deliveries: Deliveries, population: Population, s
         deliveries.delivered[ledger.order[line]] + 0.2 + rng.gamma(1.2, 4.0, len(line)),
         5 - np.minimum(4, rng.poisson(0.45, len(line))),
         np.rint(rng.lognormal(3.2, 0.9, len(line))).astype(np.int64),
-        rng.random(len(line)) < 0.18,
+        happens(rng, 0.18, len(line)),
     )
 
 
@@ -140,7 +140,7 @@ def selling_of(
     )
     is_linked = rng.random(count) < chance[population.archetype]
     seller = np.where(is_linked, population.operator, NOWHERE)
-    known = np.where(rng.random(count) < 0.6, population.registered, population.applied + rng.exponential(60.0, count))
+    known = np.where(happens(rng, 0.6, count), population.registered, population.applied + rng.exponential(60.0, count))
     resold = np.flatnonzero((units.use == RESOLD) & (rng.random(len(units.use)) < _LISTED_SHARE))
     account = ledger.account[ledger.order[units.line[resold]]]
     shadow = count + rng.integers(0, _SHADOW_SELLERS, len(resold))
@@ -151,7 +151,7 @@ def selling_of(
     other_price = catalogue.market_price_minor[others] * (1 + rng.normal(0.03, 0.06, len(others)))
     hobby = np.flatnonzero(is_linked & ~population.is_reseller_life)
     other_seller = np.where(
-        rng.random(len(others)) < 0.3,
+        happens(rng, 0.3, len(others)),
         population.operator[hobby[rng.integers(0, max(1, len(hobby)), len(others))]] if len(hobby) else count,
         count + rng.integers(0, _SHADOW_SELLERS, len(others)),
     )

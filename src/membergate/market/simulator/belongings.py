@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES, MERCHANTS, Grouping
+from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES, MERCHANT_HABITS, Grouping
 from membergate.market.simulator.places import KIND_INDEX, REGIONS, PlaceBook, shared_places
 from membergate.market.simulator.population import HUB, LEAF, Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, pick, running_number, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, pick, running_number, stream
 
 RESIDENTIAL, MOBILE, DATACENTRE, PROXY, CAMPUS = range(5)
 NETWORK_NAMES = ("residential", "mobile", "datacentre", "proxy", "campus")
@@ -142,7 +142,7 @@ def equip(population: Population, scenario: Scenario, book: PlaceBook) -> Belong
         work_network=work_network,
         work_network_class=work_class,
         business=business,
-        is_collected=(is_pickup & (rng.random(len(population)) < 0.6)) | is_leaf,
+        is_collected=(is_pickup & happens(rng, 0.6, len(population))) | is_leaf,
         collector=np.where(is_leaf, numbered(OF_BUSINESS, business), numbered(OF_PLACE, home)),
     )
 
@@ -172,7 +172,7 @@ def _homes(rng: np.random.Generator, population: Population, book: PlaceBook) ->
 
 
 def _businesses(population: Population) -> Ints:
-    """Number what acts as one business: a ring, a renter with a few rented accounts, else the operator."""
+    """Give one number to what acts as one business: a ring, a renter with a few rented accounts, else the operator."""
     count = len(population)
     business = population.operator.copy()
     grouped = population.ring >= 0
@@ -199,7 +199,7 @@ def _networks(rng: np.random.Generator, population: Population, home: Ints) -> t
     shares_network = np.isin(kind_of_life, ["dorm", "office"])
     network = np.where(shares_network, numbered(OF_PLACE, home), numbered(OF_HOUSEHOLD, population.household))
     network_class = np.where(kind_of_life == "dorm", CAMPUS, RESIDENTIAL)
-    uses_proxy = rng.random(len(population)) < 0.02
+    uses_proxy = happens(rng, 0.02, len(population))
     proxy = numbered(OF_STRANGER, rng.integers(0, _PROXIES, len(population)))
     return np.where(uses_proxy, proxy, network), np.where(uses_proxy, PROXY, network_class)
 
@@ -207,14 +207,14 @@ def _networks(rng: np.random.Generator, population: Population, home: Ints) -> t
 def _other_destinations(
     rng: np.random.Generator, population: Population, book: PlaceBook, home: Ints, region: Ints
 ) -> Destinations:
-    """Draw each account's further recipients: relatives and friends with homes of their own, and one's place of work."""
+    """Draw each account's further recipients: relatives and friends in homes of their own, and one's place of work."""
     count = len(population)
     least = np.array([archetype.others[0] for archetype in ARCHETYPES])[population.life]
     most = np.array([archetype.others[1] for archetype in ARCHETYPES])[population.life]
     length = rng.integers(least, most + 1)
     owner = np.repeat(np.arange(count), length)
     position = running_number(owner)
-    is_near = rng.random(len(owner)) < 0.5
+    is_near = happens(rng, 0.5, len(owner))
     place_region = np.where(is_near, region[owner], rng.integers(0, len(REGIONS), len(owner)))
     place = book.found(place_region, np.full(len(owner), KIND_INDEX["home"]), rng=rng)
     recipient = numbered(OF_RELATIVE, owner * 64 + position)
@@ -231,27 +231,26 @@ def _other_destinations(
 def _stock(
     rng: np.random.Generator, population: Population, book: PlaceBook, home: Ints, region: Ints, business: Ints
 ) -> tuple[Ints, Ints]:
-    """Choose where goods for resale go: a place of the business, which a ring's accounts write in words of their own."""
+    """Choose where goods for resale go: a place of the business, which a ring's accounts write in their own words."""
     place, recipient = home.copy(), numbered(OWN, np.arange(len(population)))
-    for merchant in MERCHANTS:
-        assert merchant.resale is not None
-        accounts = population.of_archetype(merchant.code)
+    for code, resale in MERCHANT_HABITS:
+        accounts = population.of_archetype(code)
         if len(accounts) == 0:
             continue
         _, first, business_of = np.unique(business[accounts], return_index=True, return_inverse=True)
-        names = list(merchant.resale.place_kinds)
-        kinds = pick(np.cumsum(list(merchant.resale.place_kinds.values())), rng.random(len(first)))
+        names = list(resale.place_kinds)
+        kinds = pick(np.cumsum(list(resale.place_kinds.values())), rng.random(len(first)))
         kind = np.array([KIND_INDEX[name] for name in names])[kinds]
         founded = book.found(region[accounts[first]], kind, rng=rng)
-        if merchant.resale.grouping is Grouping.SINGLE:
+        if resale.grouping is Grouping.SINGLE:
             # a single merchant who stocks at home is already there
             founded = np.where(kind == KIND_INDEX["home"], home[accounts[first]], founded)
-        uses_stock = rng.random(len(accounts)) < _stock_use(merchant.resale.grouping, population, accounts)
+        uses_stock = rng.random(len(accounts)) < _stock_use(resale.grouping, population, accounts)
         entry = founded[business_of]
-        is_altered = (population.role[accounts] == LEAF) & (rng.random(len(accounts)) < 0.65)
+        is_altered = (population.role[accounts] == LEAF) & happens(rng, 0.65, len(accounts))
         entry[is_altered] = book.rename(entry[is_altered], rng=rng)
         place[accounts] = np.where(uses_stock, entry, home[accounts])
-        names_business = uses_stock & (rng.random(len(accounts)) < 0.4 * population.carelessness[accounts])
+        names_business = uses_stock & happens(rng, 0.4 * population.carelessness[accounts], len(accounts))
         recipient[accounts] = np.where(names_business, numbered(OF_BUSINESS, business[accounts]), recipient[accounts])
     return place, recipient
 
@@ -273,12 +272,12 @@ def _work_tools(
     careless = population.carelessness
     is_pooled = (population.archetype == ARCHETYPE_INDEX["M2"]) | (population.archetype == ARCHETYPE_INDEX["M8"])
     pool = (rng.random(count) * (1 + 5 * (1 - careless))).astype(np.int64)
-    shares_device = is_pooled & (rng.random(count) < 0.75 * careless)
+    shares_device = is_pooled & happens(rng, 0.2 + 0.65 * careless, count)
     is_rented = population.archetype == ARCHETYPE_INDEX["M8"]
     renters_own = numbered(OF_BUSINESS, business * 64 + 32 + np.arange(count) % 16)
     work_device = np.where(is_rented, renters_own, device)
     work_device = np.where(shares_device, numbered(OF_BUSINESS, business * 64 + pool), work_device)
-    shares_payment = is_pooled & (rng.random(count) < 0.7 * careless)
+    shares_payment = is_pooled & happens(rng, 0.15 + 0.6 * careless, count)
     work_payment = np.where(shares_payment, numbered(OF_BUSINESS, business * 64 + pool // 2), payment)
     return work_device, work_payment
 
@@ -293,7 +292,9 @@ def _work_networks(
     draw: Floats = rng.random(count)
     in_datacentre = draw < 0.35 * automation
     behind_proxy = ~in_datacentre & (draw < 0.35 * automation + 0.25 * is_pooled * (1 - population.carelessness))
-    on_shared_line = ~in_datacentre & ~behind_proxy & is_pooled & (rng.random(count) < 0.8 * population.carelessness)
+    on_shared_line = (
+        ~in_datacentre & ~behind_proxy & is_pooled & happens(rng, 0.15 + 0.7 * population.carelessness, count)
+    )
     proxies = numbered(OF_STRANGER, rng.integers(0, _PROXIES, count))
     datacentres = numbered(OF_STRANGER, _PROXIES + rng.integers(0, _DATACENTRES, count))
     work = np.where(on_shared_line, numbered(OF_BUSINESS, business), network)

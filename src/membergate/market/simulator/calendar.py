@@ -21,12 +21,13 @@ FESTIVAL_RUN_UP_DAYS = 21
 MINUTE = 1 / 1440
 SECOND = MINUTE / 60
 NEVER = np.inf
+_WEEK, _WEEKDAY_OF_DAY_0, _SATURDAY = 7, 2, 5
 
 _HOURS = {
     "daily": (2, 1, 1, 0.5, 0.5, 1, 2, 4, 5, 6, 7, 6, 7, 6, 5, 5, 5, 5, 6, 7, 9, 9, 7, 4),
     "evening": (1, 0.5, 0.3, 0.3, 0.3, 0.5, 2, 3, 4, 4, 4, 4, 5, 4, 3, 3, 3, 4, 7, 10, 14, 14, 8, 3),
     "night": (9, 6, 3, 1, 0.5, 0.3, 0.5, 1, 2, 3, 4, 5, 6, 4, 4, 4, 4, 5, 6, 7, 8, 9, 11, 11),
-    "business": (0.3, 0.2, 0.2, 0.2, 0.2, 0.3, 0.6, 1.5, 5, 12, 14, 11, 5, 8, 12, 12, 10, 6, 2.5, 1.5, 1.5, 1.2, 1, 0.6),
+    "business": (0.3, 0, 0, 0, 0, 0.3, 0.6, 1.5, 5, 12, 14, 11, 5, 8, 12, 12, 10, 6, 2.5, 1.5, 1.5, 1.2, 1, 0.6),
     "any": (4, 3, 2, 2, 2, 2, 3, 4, 5, 6, 7, 6, 6, 6, 6, 6, 6, 5, 5, 6, 8, 8, 7, 5),
 }  # fmt: skip
 HOUR_NAMES = tuple(_HOURS)
@@ -85,6 +86,17 @@ def calendar_of(scenario: Scenario) -> Calendar:
     return Calendar(phase, promotion, strength, opens_at, is_festive)
 
 
+def is_weekend(day: int) -> bool:
+    """Say whether a day of the scenario is a Saturday or Sunday; day 0 is a Wednesday."""
+    return (day + _WEEKDAY_OF_DAY_0) % _WEEK >= _SATURDAY
+
+
+def is_sunday(day: Floats) -> Bools:
+    """Say which days of the scenario are Sundays, shape as `day`."""
+    is_so: Bools = (day + _WEEKDAY_OF_DAY_0) % _WEEK == _SATURDAY + 1
+    return is_so
+
+
 def time_of_day(rng: np.random.Generator, hours: Ints) -> Floats:
     """Draw a time of day, as a fraction of a day.
 
@@ -128,4 +140,5 @@ def rush(rng: np.random.Generator, count: int, *, automated: Bools | None = None
     scale = np.full(count, 45.0)
     if automated is not None:
         scale[automated] = 1.2
-    return rng.exponential(1.0, count) * scale * SECOND + 0.3 * SECOND
+    waits: Floats = rng.exponential(1.0, count) * scale * SECOND + 0.3 * SECOND
+    return waits

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import Bools, Floats, Ints, pick, stream
+from membergate.market.simulator.streams import Bools, Floats, Ints, happens, pick, stream
 
 
 @dataclass(frozen=True, slots=True)
 class _Aisle:
-    """A level-1 category: its level-2 categories, median price, popularity, pull on resellers, stock-up factor, variants."""
+    """A level-1 category: its level-2 categories, median price, popularity, pull on resellers, stock-up factor."""
 
     name: str
     shelves: tuple[str, ...]
@@ -71,7 +71,7 @@ class Catalogue:
     member_rate
         Further share that members are spared.
     deal_discount
-        The everyday or, if deeper, the promotion's discount, shape (n, promotions + 1); the last column is no promotion.
+        The everyday or, if deeper, the promotion's discount, shape (n, promotions + 1); last column: none.
     limit_quantity, limit_window_days
         Units that one order may hold, and the rule's window; 0 is no limit.
     pack_size, carton_size, variant_group, variant, brand
@@ -140,18 +140,18 @@ class Catalogue:
 def catalogue_of(scenario: Scenario) -> Catalogue:
     """Stock the shop."""
     rng = stream(scenario.seed, "catalogue")
-    of_shelf = np.repeat(np.arange(len(_AISLES)), [len(aisle.shelves) for aisle in _AISLES])
+    of_shelf = np.array([place for place, aisle in enumerate(_AISLES) for _ in aisle.shelves])
     popularity = np.array([_AISLES[aisle].popularity for aisle in of_shelf]) * rng.gamma(4.0, 0.25, len(of_shelf))
-    shelf_size = np.maximum(6, np.rint(scenario.skus * popularity**0.6 / (popularity**0.6).sum())).astype(np.int64)
+    room = popularity**0.6
+    shelf_size = np.maximum(6, np.rint(scenario.skus * room / room.sum())).astype(np.int64)
     shelf = np.repeat(np.arange(len(of_shelf)), shelf_size)
     aisle = of_shelf[shelf]
     count = len(shelf)
-    store_aisle = np.r_[np.arange(len(_AISLES)), rng.integers(0, len(_AISLES), max(0, scenario.stores - len(_AISLES)))]
-    resale = np.array([_AISLES[place].resale for place in aisle])
-    list_price = np.array([_AISLES[place].price_minor for place in aisle]) * np.exp(rng.normal(0, 0.55, count))
-    list_price_minor = (np.rint(list_price / 100) * 100 - 10).astype(np.int64).clip(490)
-    pull = np.clip(resale + rng.normal(0, 0.15, count), 0, 1.1)
-    everyday, is_subsidised, member_rate = _price_rules(rng, pull)
+    third_parties = max(0, scenario.stores - len(_AISLES))
+    store_aisle = np.r_[np.arange(len(_AISLES)), rng.integers(0, len(_AISLES), third_parties)]
+    list_price_minor = _price_tags(rng, aisle)
+    pull = np.clip(np.array([_AISLES[place].resale for place in aisle]) + rng.normal(0, 0.15, count), 0, 1.1)
+    everyday, is_subsidised, member_rate = _price_rules(rng, pull, _place_on_shelf(shelf_size))
     limit, window = _limits(rng, is_subsidised)
     variant_group, variant = _variants(rng, shelf, aisle)
     return Catalogue(
@@ -165,8 +165,7 @@ def catalogue_of(scenario: Scenario) -> Catalogue:
         shelf_staple=np.array([_AISLES[place].staple for place in of_shelf]),
         shelf_resale=np.array([_AISLES[place].resale for place in of_shelf]),
         list_price_minor=list_price_minor,
-        market_price_minor=np.rint(list_price_minor * np.clip(0.78 + 0.15 * pull + rng.normal(0, 0.04, count), 0.5, 1.1))
-        .astype(np.int64),
+        market_price_minor=_market_prices(rng, list_price_minor, pull),
         everyday_discount=everyday,
         is_subsidised=is_subsidised,
         member_rate=member_rate,
@@ -184,12 +183,31 @@ def catalogue_of(scenario: Scenario) -> Catalogue:
     )  # fmt: skip
 
 
-def _price_rules(rng: np.random.Generator, pull: Floats) -> tuple[Floats, Bools, Floats]:
-    """Everyday discounts, which of them the platform pays for, and the members' rate."""
+def _price_tags(rng: np.random.Generator, aisle: Ints) -> Ints:
+    """Draw list prices around the aisle's median, ending in 90 as price tags do."""
+    price_minor = np.array([_AISLES[place].price_minor for place in aisle]) * np.exp(rng.normal(0, 0.55, len(aisle)))
+    tags: Ints = (np.rint(price_minor / 100) * 100 - 10).astype(np.int64).clip(490)
+    return tags
+
+
+def _market_prices(rng: np.random.Generator, list_price_minor: Ints, pull: Floats) -> Ints:
+    """Say what a reseller can get: from four fifths of the list price to nearly all of it."""
+    share = np.clip(0.78 + 0.15 * pull + rng.normal(0, 0.04, len(pull)), 0.5, 1.1)
+    prices: Ints = np.rint(list_price_minor * share).astype(np.int64)
+    return prices
+
+
+def _place_on_shelf(shelf_size: Ints) -> Floats:
+    """Give each SKU's place on its shelf, from 0 for the best-seller to 1."""
+    return np.concatenate([np.arange(size) / size for size in shelf_size])
+
+
+def _price_rules(rng: np.random.Generator, pull: Floats, place: Floats) -> tuple[Floats, Bools, Floats]:
+    """Draw everyday discounts, which the platform pays for, and the members' rate; best-sellers draw most subsidy."""
     count = len(pull)
-    is_subsidised = rng.random(count) < 0.05 + 0.10 * pull
+    is_subsidised = rng.random(count) < (0.05 + 0.10 * pull) * (1.9 - 1.3 * place)
     everyday = np.where(is_subsidised, rng.uniform(0.15, 0.28, count), rng.uniform(0.0, 0.12, count))
-    has_member_line = rng.random(count) < 0.10 + 0.10 * pull
+    has_member_line = happens(rng, 0.10 + 0.10 * pull, count)
     member_rate = np.where(has_member_line, rng.uniform(0.08, 0.15, count), _TASTE_MEMBER_RATE)
     return everyday, is_subsidised, member_rate
 
@@ -197,16 +215,16 @@ def _price_rules(rng: np.random.Generator, pull: Floats) -> tuple[Floats, Bools,
 def _limits(rng: np.random.Generator, is_subsidised: Bools) -> tuple[Ints, Ints]:
     """Purchase limits: on most subsidised goods, on few others."""
     count = len(is_subsidised)
-    has_limit = rng.random(count) < np.where(is_subsidised, 0.6, 0.08)
+    has_limit = rng.random(count) < np.where(is_subsidised, 0.4, 0.08)
     limit = np.where(has_limit, rng.choice([2, 2, 3, 4, 5, 6], count), 0)
     return limit, np.where(has_limit, rng.choice([1, 7, 30], count), 0)
 
 
 def _variants(rng: np.random.Generator, shelf: Ints, aisle: Ints) -> tuple[Ints, Ints]:
-    """Runs of four neighbours on a shelf are variants of one product, always where goods have sizes, else sometimes."""
+    """Make runs of four neighbours on a shelf variants of one product: always where goods have sizes."""
     run = np.arange(len(shelf)) // 4 + shelf * 1_000_000
     _, group = np.unique(run, return_inverse=True)
-    is_varied = rng.random(int(group.max()) + 1)[group] < 0.25
+    is_varied = happens(rng, 0.25, int(group.max()) + 1)[group]
     is_varied |= np.array([_AISLES[place].has_sizes for place in aisle])
     return np.where(is_varied, group, -1), np.arange(len(shelf)) % 4
 
@@ -217,7 +235,7 @@ def _stores(rng: np.random.Generator, aisle: Ints, store_aisle: Ints) -> Ints:
     for place in range(len(_AISLES)):
         rows = np.flatnonzero(aisle == place)
         sellers = np.flatnonzero(store_aisle == place)
-        is_third_party = rng.random(len(rows)) < 0.5
+        is_third_party = happens(rng, 0.5, len(rows))
         store[rows[is_third_party]] = sellers[rng.integers(0, len(sellers), int(is_third_party.sum()))]
     return store
 
@@ -290,6 +308,6 @@ def taste_cumulative(catalogue: Catalogue, taste: dict[str, float], *, by_resale
     return np.cumsum(base * factor)
 
 
-def random_shelves(catalogue: Catalogue, cumulative: Floats, rng: np.random.Generator, shape: tuple[int, int]) -> Ints:
+def random_shelves(cumulative: Floats, rng: np.random.Generator, shape: tuple[int, int]) -> Ints:
     """Draw shelves by running weights, shape `shape`; repeats are possible."""
     return pick(cumulative, rng.random(shape[0] * shape[1])).reshape(shape)

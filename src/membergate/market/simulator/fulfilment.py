@@ -1,4 +1,4 @@
-"""What each order is placed with and where its parcel goes: device, payment, recipient, delivery, re-routing, collection."""
+"""What each order is placed with and where its parcel goes: device, payment, recipient, re-routing, collection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from membergate.market.simulator.ordering import Ledger
 from membergate.market.simulator.places import KIND_INDEX, REGIONS, PlaceBook
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, stream
 
 _ONE_TIME_SHARE = 0.02
 _MOBILE_SHARE = 0.5
@@ -29,6 +29,7 @@ _MOBILE_LINES = 40
 _REROUTE_SHARE = 0.012
 _HUB_REROUTE_SHARE = 0.5
 _HUB_COLLECT_SHARE = 0.6
+_AGENT_COLLECT_SHARE = 0.8
 _CANCEL_SHARE = 0.02
 
 
@@ -98,7 +99,7 @@ def deliver(
 def _addressed(
     rng: np.random.Generator, ledger: Ledger, population: Population, belongings: Belongings, book: PlaceBook
 ) -> tuple[Ints, Ints, Ints, Bools]:
-    """Address private orders to home, relatives or a stranger, and resale orders to stock or straight to an end buyer."""
+    """Address private orders to home, relatives or a stranger, and resale orders to stock or to an end buyer."""
     account = ledger.account
     count = len(account)
     life = population.life[account]
@@ -121,7 +122,7 @@ def _addressed(
     regions = rng.integers(0, len(REGIONS), len(strangers))
     place[strangers] = book.found(regions, np.full(len(strangers), KIND_INDEX["home"]), rng=rng)
     recipient[strangers] = numbered(OF_STRANGER, strangers)
-    shares_phone = rng.random(len(strangers)) < 0.7
+    shares_phone = happens(rng, 0.7, len(strangers))
     phone[strangers] = np.where(shares_phone, recipient[strangers], phone[strangers])
     gift = np.array([a.gift for a in ARCHETYPES])[life]
     is_gift = ~is_resale & (rng.random(count) < np.where(goes_elsewhere & (length > 0), 4 * gift, 0.5 * gift))
@@ -131,11 +132,11 @@ def _addressed(
 def _placed_with(rng: np.random.Generator, ledger: Ledger, belongings: Belongings) -> tuple[Ints, Ints]:
     account = ledger.account
     second = belongings.second_device[account]
-    uses_second = (second >= 0) & (rng.random(len(account)) < 0.22)
+    uses_second = (second >= 0) & happens(rng, 0.22, len(account))
     private = np.where(uses_second, second, belongings.device[account])
     device = np.where(ledger.is_for_resale, belongings.work_device[account], private)
     payment = np.where(ledger.is_for_resale, belongings.work_payment[account], belongings.payment[account])
-    uses_other = rng.random(len(account)) < 0.05
+    uses_other = happens(rng, 0.05, len(account))
     own = numbered(OWN, account)
     return device, np.where(uses_other, own, payment)
 
@@ -167,10 +168,10 @@ def _underway(
     parcel = np.where(hub_reroutes, hub_place, np.where(moves & has_other, other, place))
     is_rerouted = parcel != place
     draw = rng.random(count)
-    noted = rng.random(count) < 0.35
+    noted = happens(rng, 0.35, count)
     by_agent = belongings.is_collected[account] & ~to_hub & (population.life[account] == ARCHETYPE_INDEX["G7"])
     collector = np.where(noted, numbered(OWN, account), NOWHERE)
-    collector = np.where(by_agent & (draw < 0.8), belongings.collector[account], collector)
+    collector = np.where(by_agent & (draw < _AGENT_COLLECT_SHARE), belongings.collector[account], collector)
     by_hub = to_hub & ~hub_reroutes & (draw < _HUB_COLLECT_SHARE)
     collector = np.where(by_hub, numbered(OF_BUSINESS, belongings.business[account]), collector)
     return parcel, np.where(is_rerouted, place, NOWHERE), collector

@@ -1,4 +1,4 @@
-"""The market folder's tables about people and goods: accounts, applications, memberships, SKUs, stores, addresses, labels."""
+"""The market folder's tables about people and goods: accounts, applications, memberships, labels, SKUs, addresses."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from membergate.market.simulator.aftermath import TOPICS
-from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
+from membergate.market.simulator.archetypes import ARCHETYPES
 from membergate.market.simulator.belongings import OWN, numbered
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.catalogue import AISLE_NAMES, SHELF_NAMES
 from membergate.market.simulator.places import KINDS, REGIONS
 from membergate.market.simulator.reviewing import GRADES, SOURCES
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, stream, strings_from_letters
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, stream, strings_from_letters
 from membergate.market.simulator.tables import Tables, Writer, flags, sparse, whole
 from membergate.market.simulator.world import World
 
@@ -77,7 +77,7 @@ def _inviters(rng: np.random.Generator, world: World) -> Ints:
     population, count = world.population, len(world.population)
     friend = rng.integers(0, count, count)
     fellow = np.where(population.ring >= 0, np.arange(count) - rng.integers(1, 5, count), friend).clip(0)
-    by_fellow = (population.ring >= 0) & (population.ring[fellow] == population.ring) & (rng.random(count) < 0.35)
+    by_fellow = (population.ring >= 0) & (population.ring[fellow] == population.ring) & happens(rng, 0.35, count)
     invited = (rng.random(count) < _INVITED_SHARE) | by_fellow
     inviter = np.where(by_fellow, fellow, friend)
     is_older = population.registered[inviter] < population.registered
@@ -93,12 +93,12 @@ def _identities(rng: np.random.Generator, world: World) -> Ints:
 
 def _emails(rng: np.random.Generator, world: World) -> Ints:
     population = world.population
-    is_own = (population.ring >= 0) | (rng.random(len(population)) < 0.4)
+    is_own = (population.ring >= 0) | happens(rng, 0.4, len(population))
     return np.where(is_own, numbered(OWN, np.arange(len(population))), numbered(1, population.operator))
 
 
 def _declared_use(rng: np.random.Generator, world: World) -> Ints:
-    """What people say they are here for; many say nothing, a few tick the wrong box."""
+    """Tell what people say they are here for; many say nothing, a few tick the wrong box."""
     chance = np.array([a.resale.business_use if a.resale else a.business_use for a in ARCHETYPES])
     says_business = rng.random(len(world.population)) < chance[world.population.archetype]
     says_anything = rng.random(len(world.population)) < world.scenario.declared_use_coverage
@@ -113,13 +113,13 @@ def _applications(world: World, writer: Writer) -> dict[str, pa.Array]:
     belongings = world.belongings
     uses_work_tools = rng.random(len(account)) < np.where(population.ring[account] >= 0, 0.6, 0.3)
     phase_promotion = world.calendar.promotion[applied.astype(np.int64)]
-    knows_promotion = rng.random(len(account)) < 0.7
+    knows_promotion = happens(rng, 0.7, len(account))
     known = np.minimum(applied + rng.exponential(2 * SECOND, len(account)), world.scenario.days - SECOND)
     return {
         "application_id": writer.ids("application", account),
         "account_id": writer.ids("account", account),
         "submitted_at": writer.instants(applied),
-        "plan": writer.names(("plus", "plus_family"), (rng.random(len(account)) < 0.12).astype(np.int64)),
+        "plan": writer.names(("plus", "plus_family"), happens(rng, 0.12, len(account)).astype(np.int64)),
         "channel": writer.names(_CHANNELS[:3], rng.choice(3, len(account), p=[0.65, 0.1, 0.25])),
         "promotion_id": writer.ids("promotion", np.where(knows_promotion, phase_promotion, NOWHERE)),
         "device_tok": writer.ids(
@@ -254,6 +254,3 @@ def _promotions(world: World, writer: Writer) -> dict[str, pa.Array]:
         "warm_up_starts_at": writer.instants(warm_up),
         "ingested_at": writer.instants(warm_up - 7),
     }
-
-
-_SELLING_ARCHETYPE = ARCHETYPE_INDEX["M4"]

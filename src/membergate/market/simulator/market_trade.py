@@ -1,4 +1,4 @@
-"""The market folder's tables about trade: orders, lines, shipments, returns, reviews, sign-ins, page events, coupons."""
+"""The market folder's tables about trade: orders, lines, parcels, returns, reviews, sign-ins, page events, coupons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from membergate.market.simulator.archetypes import ARCHETYPES
 from membergate.market.simulator.belongings import NETWORK_NAMES
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.places import REGIONS
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, stream
 from membergate.market.simulator.tables import Tables, Writer, flags, sparse, whole
 from membergate.market.simulator.traces import ACTION_NAMES, EVENT_NAMES, coupon_events_of, logins_of, page_events_of
 from membergate.market.simulator.world import World
@@ -69,7 +69,7 @@ def _orders(world: World, writer: Writer, known: Floats, is_known: Bools) -> dic
         "session_id": writer.ids("session", row),
         "channel": writer.names(_CHANNELS, channel[row]),
         "invoice_type": writer.names(_INVOICES, invoice[row]),
-        "gift": sparse(flags(gift), rng.random(count) < 0.98).take(pa.array(row)),
+        "gift": sparse(flags(gift), happens(rng, 0.98, count)).take(pa.array(row)),
         "lane": writer.names(_LANES, lane[row]),
         "ingested_at": writer.instants(np.where(is_update, changed[row], known[row])),
     }
@@ -95,26 +95,26 @@ def _order_words(rng: np.random.Generator, world: World) -> tuple[Ints, Ints, In
     account, count = ledger.account, len(ledger.account)
     life = population.life[account]
     habit = rng.choice(3, len(population), p=[0.62, 0.12, 0.26])
-    channel = np.where(rng.random(count) < 0.85, habit[account], rng.integers(0, 3, count))
+    channel = np.where(happens(rng, 0.85, count), habit[account], rng.integers(0, 3, count))
     private = np.array([a.company_invoice for a in ARCHETYPES])[life]
     trading = np.array([a.resale.company_invoice if a.resale else 0.0 for a in ARCHETYPES])[
         population.archetype[account]
     ]
     wants_company = rng.random(count) < np.where(ledger.is_for_resale, trading, private)
     invoice = np.where(wants_company, 2, (rng.random(count) < _PERSONAL_INVOICE_SHARE).astype(np.int64))
-    invoice = np.where(rng.random(count) < 0.05, NOWHERE, invoice)
+    invoice = np.where(happens(rng, 0.05, count), NOWHERE, invoice)
     lane_of_life = np.array([_LANES.index(a.lane) for a in ARCHETYPES])[life]
     is_laned = rng.random(count) < np.array([a.lane_share for a in ARCHETYPES])[life]
     lane = np.where(is_laned & ~ledger.is_for_resale, lane_of_life, 0)
     # some traders come by the enterprise lane, and some lanes are simply wrong
-    lane = np.where(ledger.is_for_resale & (rng.random(count) < 0.4 * trading), 1, lane)
+    lane = np.where(ledger.is_for_resale & happens(rng, 0.4 * trading, count), 1, lane)
     lane = np.where(rng.random(count) < scenario.lane_error, rng.integers(0, len(_LANES), count), lane)
     gift = world.deliveries.is_gift & (rng.random(count) < _GIFT_COVERAGE)
     return channel, invoice, lane, gift | (rng.random(count) < scenario.gift_error)
 
 
 def _common_store(world: World) -> Ints:
-    """The store that sells all lines of an order; none where there are several."""
+    """Find the store that sells all lines of an order; none where there are several."""
     store = world.catalogue.store[world.ledger.sku]
     order = world.ledger.order
     lowest = np.full(len(world.ledger.account), np.iinfo(np.int64).max)
@@ -126,8 +126,9 @@ def _common_store(world: World) -> Ints:
 
 def _lines(world: World, writer: Writer, is_known: Bools) -> dict[str, pa.Array]:
     ledger = world.ledger
-    known = writer.arrivals("order_lines", ledger.time[ledger.order])
-    row = np.flatnonzero(is_known[ledger.order] & (known < world.scenario.days))
+    # a line that would come too late comes with the last, so that no order is half known
+    known = np.minimum(writer.arrivals("order_lines", ledger.time[ledger.order]), world.scenario.days - SECOND)
+    row = np.flatnonzero(is_known[ledger.order])
     prices, quantity = ledger.prices, ledger.quantity[row]
     by_platform = world.catalogue.is_subsidised[ledger.sku[row]]
     by_store = ~by_platform & (prices.discount[row] >= _DEEP_DISCOUNT)

@@ -75,17 +75,11 @@ def keep_ledger(
 ) -> Ledger:
     """Merge private and resale orders, sort them by time, and price every line."""
     visits, picks = private
-    account = np.r_[visits.account, resale.visits.account]
-    time = np.r_[visits.time, resale.visits.time]
-    is_for_resale = np.arange(len(account)) >= len(visits.account)
-    by_time = np.lexsort((account, time))
-    place = np.empty_like(by_time)
-    place[by_time] = np.arange(len(by_time))
-    order = place[np.r_[picks.order, resale.picks.order + len(visits.account)]]
-    sku = np.r_[picks.sku, resale.picks.sku]
-    by_order = np.lexsort((sku, order))
-    order, sku = order[by_order], sku[by_order]
-    account, time, is_for_resale = account[by_time], time[by_time], is_for_resale[by_time]
+    by_time, order, by_order = _in_order(private, resale)
+    account = np.r_[visits.account, resale.visits.account][by_time]
+    time = np.r_[visits.time, resale.visits.time][by_time]
+    is_for_resale = by_time >= len(visits.account)
+    sku = np.r_[picks.sku, resale.picks.sku][by_order]
     promotion = burning(calendar, scenario, time)
     is_member = population.is_member_at(account, time)
     coupon_share = _coupons(population, scenario, account, is_for_resale)
@@ -108,6 +102,18 @@ def keep_ledger(
         prices=prices,
         resale_price_minor=np.r_[np.zeros(len(picks.order), dtype=np.int64), resale.resale_price_minor][by_order],
     )
+
+
+def _in_order(private: tuple[Visits, Picks], resale: Purchases) -> tuple[Ints, Ints, Ints]:
+    """Sort orders by time and lines by order: which order comes where, each line's order, which line comes where."""
+    visits, picks = private
+    account = np.r_[visits.account, resale.visits.account]
+    by_time = np.lexsort((account, np.r_[visits.time, resale.visits.time]))
+    place = np.empty_like(by_time)
+    place[by_time] = np.arange(len(by_time))
+    order = place[np.r_[picks.order, resale.picks.order + len(visits.account)]]
+    by_order = np.lexsort((np.r_[picks.sku, resale.picks.sku], order))
+    return by_time, order[by_order], by_order
 
 
 def _coupons(population: Population, scenario: Scenario, account: Ints, is_for_resale: Bools) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import Bools, Floats, Ints, stream
+from membergate.market.simulator.streams import Bools, Floats, Ints, happens, stream
 
 KINDS = ("home", "office", "school", "dorm", "pickup", "locker", "warehouse", "forwarder", "shop")
 KIND_INDEX = {kind: place for place, kind in enumerate(KINDS)}
@@ -121,7 +121,7 @@ class PlaceBook:
         )
         # people seldom say that a place is a warehouse or a shop
         is_shy = np.isin(kind, [KIND_INDEX["warehouse"], KIND_INDEX["shop"]])
-        shown = np.where(is_shy & (rng.random(len(kind)) < 0.5), KIND_INDEX["home"], shown)
+        shown = np.where(is_shy & happens(rng, 0.5, len(kind)), KIND_INDEX["home"], shown)
         is_known = rng.random(len(kind)) < self.scenario.address_kind_coverage
         return Places(latitude, longitude, region, kind, np.where(is_known, shown, -1), _texts(rng, region, original))
 
@@ -135,7 +135,7 @@ def _texts(rng: np.random.Generator, region: Ints, original: Ints) -> tuple[str,
     """Write every place; an altered entry abbreviates, misspells and adds tokens to the words of its original."""
     count = len(region)
     street, number, building, room = (rng.integers(0, high, count) for high in (len(_STREETS), 400, 40, 2_800))
-    is_messy: Bools = rng.random(count) < 0.06
+    is_messy: Bools = happens(rng, 0.06, count)
     noise = rng.integers(0, len(_NOISE), (count, 2))
     ways = rng.integers(0, 4, count)
     texts: list[str] = []
@@ -173,7 +173,7 @@ def shared_places(
     book, rng
         Where places are founded, and the random stream.
     regions
-        Region of each account, shape (n,); places of a kind draw from neighbouring accounts, not across regions, as far as
+        Region of each account, shape (n,); a place lodges accounts of one region as far as
         there are enough.
     kind
         Kind of place.

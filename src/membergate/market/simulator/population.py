@@ -1,4 +1,4 @@
-"""Who is there: accounts, the operators and rings behind them, when they came, when they applied, when they began to resell."""
+"""Who is there: accounts, the operators and rings behind them, when they came, applied and began to resell."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES, GENUINE, MERCHANTS, Archetype, Grouping
+from membergate.market.simulator.archetypes import (
+    ARCHETYPE_INDEX,
+    ARCHETYPES,
+    GENUINE,
+    MERCHANT_HABITS,
+    Archetype,
+    Grouping,
+)
 from membergate.market.simulator.calendar import NEVER, Calendar
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, pick, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, pick, stream
 
 SINGLE, HUB, LEAF, RENTED_OUT, NONE = range(5)
 ROLE_NAMES = ("single", "hub", "leaf", "rented_out", "none")
@@ -17,6 +24,10 @@ _RING_SIZE_LEAST = 4
 _RING_SIZE_MEAN = 10
 _LEAVES = (15, 120)
 _HOUSEHOLD_SHARE = {"G1": 0.15, "G2": 0.45, "G3": 0.15}
+_THREES_SHARE = 0.25
+_EARLINESS = 2.5
+_LATENESS_DAYS = 5.0
+_THRIFT_SPREAD = 0.7
 _SECOND_ACCOUNT_SHARE = 0.03
 _THROWAWAYS = ("M5", "M6")
 
@@ -43,6 +54,8 @@ class Population:
         Rate of private orders on an ordinary day.
     appetite
         Factor on quantities.
+    thrift
+        Probability of preferring the deeper of two discounts in private life.
     resells_from
         When its operator begins to buy for resale; NEVER for genuine accounts.
     carelessness
@@ -63,6 +76,7 @@ class Population:
     shops_until: Floats
     orders_per_day: Floats
     appetite: Floats
+    thrift: Floats
     resells_from: Floats
     carelessness: Floats
     is_reseller_life: Bools
@@ -108,6 +122,7 @@ def populate(scenario: Scenario, calendar: Calendar) -> Population:
         shops_until=_last_days(rng, archetype, applied, scenario.days),
         orders_per_day=rate / 30.4,
         appetite=appetite,
+        thrift=_thrift(rng, life),
         resells_from=resells_from,
         carelessness=carelessness,
         is_reseller_life=is_reseller,
@@ -131,11 +146,10 @@ def _organise(rng: np.random.Generator, archetype: Ints) -> tuple[Ints, Ints, In
     ring = np.full(count, NOWHERE)
     role = np.full(count, NONE)
     next_ring = 0
-    for merchant in MERCHANTS:
-        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[merchant.code])
-        role[accounts] = RENTED_OUT if merchant.code == "M8" else SINGLE
-        resale = merchant.resale
-        if resale is None or resale.grouping is Grouping.SINGLE:
+    for code, resale in MERCHANT_HABITS:
+        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[code])
+        role[accounts] = RENTED_OUT if code == "M8" else SINGLE
+        if resale.grouping is Grouping.SINGLE:
             continue
         for members in _cells(rng, accounts, resale.grouping):
             ring[members] = next_ring
@@ -174,7 +188,7 @@ def _settle(rng: np.random.Generator, archetype: Ints, operator: Ints) -> Ints:
     together = rng.permutation(np.flatnonzero(rng.random(len(archetype)) < chance[archetype]))
     start = 0
     while start < len(together):
-        size = 2 + int(rng.random() < 0.25)
+        size = 2 + int(rng.random() < _THREES_SHARE)
         household[together[start : start + size]] = household[together[start]]
         start += size
     return household
@@ -192,11 +206,10 @@ def _second_accounts(rng: np.random.Generator, archetype: Ints, operator: Ints) 
 
 def _private_lives(rng: np.random.Generator, archetype: Ints) -> Ints:
     life = archetype.copy()
-    for merchant in MERCHANTS:
-        assert merchant.resale is not None
-        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[merchant.code])
-        kinds = np.array([ARCHETYPE_INDEX[code] for code in merchant.resale.life])
-        life[accounts] = kinds[pick(np.cumsum(list(merchant.resale.life.values())), rng.random(len(accounts)))]
+    for code, resale in MERCHANT_HABITS:
+        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[code])
+        kinds = np.array([ARCHETYPE_INDEX[life_code] for life_code in resale.life])
+        life[accounts] = kinds[pick(np.cumsum(list(resale.life.values())), rng.random(len(accounts)))]
     return life
 
 
@@ -226,12 +239,13 @@ def _registrations(rng: np.random.Generator, archetype: Ints, ring: Ints, applie
     count = len(archetype)
     cold_start = np.array([a.resale.cold_start if a.resale else a.cold_start for a in ARCHETYPES])
     opened_ago = rng.lognormal(np.log(330.0), 0.9, count) + 12
-    just_now = rng.exponential(3.0, count) + 0.002
+    # merchants warm an account up for some days, most people want to join at once
+    just_now = rng.exponential(1.0, count) * np.where(archetype >= len(GENUINE), 10.0, 5.0) + 0.002
     is_cold = rng.random(count) < cold_start[archetype]
     # a ring opens or buys its accounts in one go, so its members mostly share the leader's way
     of_one_operator = archetype == ARCHETYPE_INDEX["M2"]
     ring_way = rng.random(int(ring.max()) + 2) < cold_start[ARCHETYPE_INDEX["M2"]]
-    is_cold = np.where(of_one_operator & (rng.random(count) < 0.8), ring_way[ring], is_cold)
+    is_cold = np.where(of_one_operator & happens(rng, 0.8, count), ring_way[ring], is_cold)
     return applied - np.where(is_cold, just_now, opened_ago)
 
 
@@ -243,25 +257,20 @@ def _resale_habits(
     carelessness = rng.beta(1.5, 5.0, count)
     begins = np.full(count, NEVER)
     business = np.where(ring >= 0, count + ring, operator)
-    for merchant in MERCHANTS:
-        resale = merchant.resale
-        assert resale is not None
-        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[merchant.code])
+    for code, resale in MERCHANT_HABITS:
+        accounts = np.flatnonzero(archetype == ARCHETYPE_INDEX[code])
         if len(accounts) == 0:
             continue
         _, first, inverse = np.unique(business[accounts], return_index=True, return_inverse=True)
-        habits = len(first)
-        early = rng.random(habits) < resale.early_share
-        delay = np.where(early, -rng.gamma(1.5, resale.early_days / 1.5, habits), rng.exponential(5.0, habits))
-        first_application = np.full(habits, np.inf)
+        is_early = happens(rng, resale.early_share, len(accounts))
+        before = rng.gamma(_EARLINESS, resale.early_days / _EARLINESS, len(accounts))
+        delay = np.where(is_early, -before, rng.exponential(_LATENESS_DAYS, len(accounts)))
+        first_application = np.full(len(first), np.inf)
         np.minimum.at(first_application, inverse, applied[accounts])
-        is_shared = resale.grouping is Grouping.ONE_OPERATOR
-        own = rng.random(len(accounts)) < resale.early_share
-        own_delay = np.where(
-            own, -rng.gamma(1.5, resale.early_days / 1.5, len(accounts)), rng.exponential(5.0, len(accounts))
-        )
-        begins[accounts] = (first_application + delay)[inverse] if is_shared else applied[accounts] + own_delay
-        carelessness[accounts] = rng.beta(*resale.carelessness, habits)[inverse]
+        # the accounts of one operator begin together, the hired ones when they are hired
+        is_one = resale.grouping is Grouping.ONE_OPERATOR
+        begins[accounts] = (first_application + delay[first])[inverse] if is_one else applied[accounts] + delay
+        carelessness[accounts] = rng.beta(*resale.carelessness, len(first))[inverse]
     return carelessness, begins
 
 
@@ -274,9 +283,16 @@ def _vigour(rng: np.random.Generator, archetype: Ints, life: Ints) -> tuple[Floa
     return rate, np.exp(rng.normal(-0.06, 0.35, len(archetype)))
 
 
+def _thrift(rng: np.random.Generator, life: Ints) -> Floats:
+    """Draw how much each account is drawn to deals: in every walk of life some are thrifty and some never look."""
+    pull = np.array([a.deal_pull for a in ARCHETYPES])[life]
+    thrift: Floats = np.clip(pull * np.exp(rng.normal(0.0, _THRIFT_SPREAD, len(life))), 0.02, 0.97)
+    return thrift
+
+
 def _first_days(rng: np.random.Generator, archetype: Ints, registered: Floats, applied: Floats) -> Floats:
     """Draw when the private life begins: at registration, or long after it where an account slept."""
-    sleeps = rng.random(len(archetype)) < np.where(np.isin(archetype, _codes("M1", "M2", "M5", "M6")), 0.35, 0.10)
+    sleeps = rng.random(len(archetype)) < np.where(np.isin(archetype, _codes("M1", "M2", "M5", "M6")), 0.25, 0.10)
     wakes = np.maximum(registered, applied - rng.exponential(40.0, len(archetype)))
     return np.where(sleeps, wakes, registered)
 
@@ -284,8 +300,8 @@ def _first_days(rng: np.random.Generator, archetype: Ints, registered: Floats, a
 def _last_days(rng: np.random.Generator, archetype: Ints, applied: Floats, days: int) -> Floats:
     """Draw when an account falls silent: throwaways weeks after joining, a few others some day."""
     count = len(archetype)
-    is_throwaway = np.isin(archetype, _codes(*_THROWAWAYS)) & (rng.random(count) < 0.5)
-    leaves = rng.random(count) < 0.15
+    is_throwaway = np.isin(archetype, _codes(*_THROWAWAYS)) & happens(rng, 0.5, count)
+    leaves = happens(rng, 0.15, count)
     until = np.where(leaves, applied + rng.exponential(150.0, count) + 10, float(days))
     return np.where(is_throwaway, applied + rng.gamma(3.0, 15.0, count) + 5, until)
 

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES, MERCHANTS, Archetype, Grouping, Resale
-from membergate.market.simulator.calendar import AFTER_DAYS, HOUR_NAMES, MINUTE, Calendar, rush, time_of_day
+from membergate.market.simulator.archetypes import MERCHANTS, Archetype, Grouping, Resale
+from membergate.market.simulator.calendar import AFTER_DAYS, HOUR_NAMES, MINUTE, Calendar, is_sunday, rush, time_of_day
 from membergate.market.simulator.catalogue import Catalogue, price, random_shelves, taste_cumulative
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
 from membergate.market.simulator.shopping import Picks, Visits, burning, dispersion
-from membergate.market.simulator.streams import Bools, Floats, Ints, running_number, stream
+from membergate.market.simulator.streams import Bools, Floats, Ints, happens, running_number, stream
 
 _PARTICIPATION = {Grouping.SINGLE: 1.0, Grouping.ONE_OPERATOR: 0.7, Grouping.CROWD_BUY: 0.4}
 _CANDIDATES = 14
 _HANDLING_SHARE = 0.02
 _HANDLING_MINOR = 60
-_BELIEF_NOISE = 0.05
+_BELIEF_NOISE = 0.11
+_LISTING_NOISE = 0.18
 _STORAGE_UNITS = 600
 
 
@@ -93,7 +94,9 @@ def _of_archetype(
     goods = _shopping_list(rng, merchant, resale, catalogue, len(begins))
     worker, task = _hand_out(rng, resale, business_of, tasks)
     account = accounts[worker]
-    jitter = np.where(rng.random(len(task)) < 0.6, rng.exponential(12 * MINUTE, len(task)), rng.random(len(task)) * 0.4)
+    jitter = np.where(
+        happens(rng, 0.6, len(task)), rng.exponential(12 * MINUTE, len(task)), rng.random(len(task)) * 0.4
+    )
     time = tasks.time[task] + np.where(grouped & ~tasks.at_opening[task], jitter, 0.0)
     time = time + np.where(grouped & tasks.at_opening[task], rng.exponential(1.5 * MINUTE, len(task)), 0.0)
     works = (time > population.resells_from[account]) & (time > population.registered[account])
@@ -117,7 +120,7 @@ def _plan(rng: np.random.Generator, resale: Resale, begins: Floats, scenario: Sc
     hours = np.full(len(day), HOUR_NAMES.index(resale.hours))
     regular = day + time_of_day(rng, hours)
     if resale.hours == "business":  # shops rest on Sundays
-        regular = regular + ((day + 2) % 7 == 6)
+        regular = regular + is_sunday(day)
     extra = [_plan_for(rng, resale, scenario, number, begins, per_day) for number in range(len(scenario.promotions))]
     return _Tasks(
         np.concatenate([business, *(tasks.business for tasks in extra)]),
@@ -161,19 +164,19 @@ def _plan_for(
                 at_opening,
             )
         )
-    return _Tasks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return _Tasks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _shopping_list(
     rng: np.random.Generator, merchant: Archetype, resale: Resale, catalogue: Catalogue, businesses: int
 ) -> Ints:
-    """Draw the goods that each business trades in, shape (businesses, candidates): its categories, subsidised goods first."""
+    """Draw the goods that each business trades in, shape (businesses, candidates): what promises most."""
     running = taste_cumulative(catalogue, dict(merchant.taste), by_resale=merchant.code != "M5")
-    shelves = random_shelves(catalogue, running, rng, (businesses, resale.categories))
+    shelves = random_shelves(running, rng, (businesses, resale.categories))
     of_candidate = shelves[:, rng.integers(0, resale.categories, 4 * _CANDIDATES)]
     sku = catalogue.on_shelf(of_candidate.ravel(), rng.random(of_candidate.size)).reshape(of_candidate.shape)
     appeal = catalogue.market_price_minor[sku] / catalogue.list_price_minor[sku] - 1 + catalogue.everyday_discount[sku]
-    order = np.argsort(-(appeal + rng.gumbel(size=sku.shape) * 0.05), axis=1)[:, :_CANDIDATES]
+    order = np.argsort(-(appeal + rng.gumbel(size=sku.shape) * _LISTING_NOISE), axis=1)[:, :_CANDIDATES]
     return np.take_along_axis(sku, order, axis=1)
 
 
@@ -202,7 +205,7 @@ def _buy(
     tasks: _Tasks,
     task: Ints,
 ) -> Purchases:
-    """Choose the goods of each task by believed margin, and buy until the resale market, the limit or the purse ends it."""
+    """Choose the goods of each task by believed margin, and buy until the resale market or a limit ends it."""
     promotion = burning(calendar, scenario, visits.time)
     is_member = population.is_member_at(visits.account, visits.time)
     coupon = np.full(len(task), expected_coupon_share(merchant))
@@ -222,7 +225,7 @@ def _buy(
     # price falls by half of its height over `resale_depth` units, so the margin is gone after this many
     until_no_margin = 2 * catalogue.resale_depth[sku] * margin / market
     limit = np.where(catalogue.limit_quantity[sku] > 0, catalogue.limit_quantity[sku], _STORAGE_UNITS)
-    wanted = np.where((limit < _STORAGE_UNITS) & (rng.random(len(order)) < 0.6), limit, wanted)
+    wanted = np.where((limit < _STORAGE_UNITS) & happens(rng, 0.6, len(order)), limit, wanted)
     quantity = np.maximum(1, np.minimum(np.minimum(wanted, limit), until_no_margin)).astype(np.int64)
     resale_price = np.rint(market * (1 - 0.5 * quantity / catalogue.resale_depth[sku]).clip(0.3)).astype(np.int64)
     kept, order = np.unique(order, return_inverse=True)
@@ -264,7 +267,7 @@ def _by_margin(
 
 
 def _handling(market_price_minor: Ints) -> Floats:
-    return _HANDLING_SHARE * market_price_minor + _HANDLING_MINOR
+    return np.float64(_HANDLING_SHARE) * market_price_minor + _HANDLING_MINOR
 
 
 def _wanted(rng: np.random.Generator, resale: Resale, factor: Floats) -> Ints:
@@ -276,6 +279,3 @@ def _wanted(rng: np.random.Generator, resale: Resale, factor: Floats) -> Ints:
 def expected_coupon_share(archetype: Archetype) -> float:
     """Give the share of a price that a coupon takes off for someone of this kind, on average over orders with one."""
     return 0.04 + 0.09 * archetype.coupon
-
-
-_ALL = (ARCHETYPE_INDEX, ARCHETYPES)

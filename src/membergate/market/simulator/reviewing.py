@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from membergate.market.simulator.archetypes import ARCHETYPES
+from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
 from membergate.market.simulator.ordering import Ledger
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import Bools, Floats, Ints, stream
+from membergate.market.simulator.streams import Bools, Floats, Ints, happens, stream
 from membergate.market.simulator.truth import RESOLD, OperatorTruth, UnitTruth
 
 GRADES = ("L0", "L1", "L2", "L3", "L4")
@@ -22,6 +22,7 @@ _APPEAL_UPHELD, _LEGACY_RULE, _NOT_APPEALED, _APPEAL_REJECTED, _DOUBLE_REVIEW, _
 _GRADE_OF_SOURCE = np.array([0, 1, 2, 2, 3, 4, 4])
 
 _SENSITIVITY = 0.85
+_MAJORITY = 2
 _SHARED_ERROR = 0.5
 """Probability that the reviewers of one ring's accounts see the same evidence, and so err together."""
 _OBSERVATION_DAYS = (30.0, 60.0)
@@ -36,6 +37,7 @@ _RULE_NOTICES = 0.6
 _PENALTY_SHARE = 0.35
 _APPEAL_GENUINE, _APPEAL_MERCHANT = 0.25, 0.05
 _UPHELD_GENUINE, _UPHELD_MERCHANT = 0.95, 0.10
+_VILLAGE_APPEALS = 0.4
 _SILENCE_DAYS = 30.0
 
 
@@ -84,7 +86,7 @@ def label(
 
 
 def _double_reviews(population: Population, ledger: Ledger, truth: OperatorTruth, scenario: Scenario) -> Judgements:
-    """Sample applicants at a known rate, and let two reviewers judge each after a time of observation; a third decides."""
+    """Sample applicants at a known rate; two reviewers judge each after some time, and a third where they differ."""
     rng = stream(scenario.seed, "reviewers")
     count = len(population)
     propensity = _sampling_rates(population, ledger, scenario)
@@ -98,7 +100,7 @@ def _double_reviews(population: Population, ledger: Ledger, truth: OperatorTruth
     ring_wrong = rng.random((3, int(population.ring.max(initial=-1)) + 2)) < 1 - _SENSITIVITY
     shares = (ring >= 0) & is_merchant & (rng.random(len(sampled)) < _SHARED_ERROR)
     wrong = np.where(shares, ring_wrong[:, ring], wrong)
-    verdict = is_merchant ^ (wrong.sum(axis=0) >= 2)
+    verdict = is_merchant ^ (wrong.sum(axis=0) >= _MAJORITY)
     decided = (
         population.applied[sampled]
         + rng.uniform(*_OBSERVATION_DAYS, len(sampled))
@@ -133,7 +135,7 @@ def _proofs(population: Population, ledger: Ledger, units: UnitTruth, scenario: 
     )
     first = np.lexsort((when, account))
     accounts, position = np.unique(account[first], return_index=True)
-    source = np.where(rng.random(len(accounts)) < 0.3, _PRICE_SLIP, _PROOF)
+    source = np.where(happens(rng, 0.3, len(accounts)), _PRICE_SLIP, _PROOF)
     missing = np.full(len(accounts), np.nan)
     return Judgements(accounts, np.ones(len(accounts), dtype=bool), source, when[first][position], missing)
 
@@ -153,7 +155,9 @@ def _penalties(
     is_merchant = truth.is_merchant_account[account]
     # village members appeal less, whoever they are
     willing = np.where(
-        is_merchant, _APPEAL_MERCHANT, _APPEAL_GENUINE * np.where(population.life[account] == 6, 0.4, 1.0)
+        is_merchant,
+        _APPEAL_MERCHANT,
+        _APPEAL_GENUINE * np.where(population.life[account] == ARCHETYPE_INDEX["G7"], _VILLAGE_APPEALS, 1.0),
     )
     appeals = rng.random(len(account)) < willing
     upheld = appeals & (rng.random(len(account)) < np.where(is_merchant, _UPHELD_MERCHANT, _UPHELD_GENUINE))

@@ -55,6 +55,10 @@ CALENDAR: tuple[Promotion, ...] = (
 """A year of a Chinese shop from 1 January 2025: great promotions open at 20:00 the evening before."""
 
 
+_NEW_YEAR = utc(2024, 12, 31, 16)
+"""Midnight of 1 January 2025, eight hours east of UTC."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything that decides what a market looks like; the same scenario gives the same bytes.
@@ -102,7 +106,7 @@ class Scenario:
     review_share: float
     review_share_spenders: float
     session_share: float
-    starts_at: datetime = utc(2024, 12, 31, 16)
+    starts_at: datetime = _NEW_YEAR
     days: int = 400
     utc_offset_h: float = 8.0
     applicant_share: float = 0.8

@@ -15,13 +15,14 @@ from membergate.market.simulator.calendar import (
     ORDINARY,
     WARM_UP,
     Calendar,
+    is_weekend,
     rush,
     time_of_day,
 )
 from membergate.market.simulator.catalogue import Catalogue, taste_cumulative
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import Bools, Floats, Ints, pick, stream
+from membergate.market.simulator.streams import Bools, Floats, Ints, happens, stream
 
 _PANTRY_DAYS_PER_ORDER = 7.0
 _PANTRY_FULL_DAYS = 10.0
@@ -83,7 +84,7 @@ def visits_of_private_life(population: Population, scenario: Scenario, calendar:
     for day in range(scenario.days):
         rate = population.orders_per_day * ((population.shops_from < day + 1) & (population.shops_until > day))
         rate = rate * np.where(population.applied < day, _MEMBER_LIFT, 1.0)
-        if (day + 2) % 7 >= 5:  # the scenario starts on a Wednesday
+        if is_weekend(day):
             rate = rate * weekend
         if calendar.is_festive[day]:
             rate = rate * festival_lift
@@ -114,7 +115,7 @@ def _timed(rng: np.random.Generator, population: Population, calendar: Calendar,
     at_opening = is_opening_day & (rng.random(len(day)) < drop_share)
     time = np.where(at_opening, opening + rush(rng, len(day)), time)
     # on the day of an opening most wait for it
-    waits = is_opening_day & ~at_opening & (time < opening) & (rng.random(len(day)) < 0.6)
+    waits = is_opening_day & ~at_opening & (time < opening) & happens(rng, 0.6, len(day))
     remaining = np.where(is_opening_day, day + 1.0 - opening, 0.0)
     time = np.where(waits, opening + remaining * rng.beta(1.0, 1.5, len(day)) * 0.999, time)
     too_early = time < population.registered[account]
@@ -137,8 +138,9 @@ def baskets_of_private_life(
     for step in range(_MOST_CATEGORIES - 1):
         place += draw > cumulative[account, step]
     promotion = burning(calendar, scenario, visits.time)[order]
-    pull = np.array([a.deal_pull for a in ARCHETYPES])[population.life[account]]
-    sku = _tempted(rng, catalogue, shelves[account, place], habit[account, place], promotion, pull)
+    sku = _tempted(
+        rng, catalogue, shelves[account, place], habit[account, place], promotion, population.thrift[account]
+    )
     sku, place_of_line = _once_a_basket(order, sku)
     order = order[place_of_line]
     quantity = _quantities(rng, population, catalogue, visits.account[order], sku, promotion[place_of_line])
@@ -180,9 +182,9 @@ def _habits(population: Population, scenario: Scenario, catalogue: Catalogue) ->
 def _tempted(
     rng: np.random.Generator, catalogue: Catalogue, shelf: Ints, habit: Ints, promotion: Ints, pull: Floats
 ) -> Ints:
-    """Take the habitual SKU or another from the shelf; up to twice a deeper discount may win."""
+    """Take the habitual SKU or another from the shelf; up to three times a deeper discount may win."""
     sku = np.where(rng.random(len(shelf)) < _HABIT_SHARE, habit, catalogue.on_shelf(shelf, rng.random(len(shelf))))
-    for strength in (1.0, 0.8):
+    for strength in (1.0, 0.9, 0.7):
         rival = catalogue.on_shelf(shelf, rng.random(len(shelf)))
         is_deeper = catalogue.deal_discount[rival, promotion] > catalogue.deal_discount[sku, promotion]
         sku = np.where(is_deeper & (rng.random(len(shelf)) < pull * strength), rival, sku)
@@ -230,6 +232,3 @@ def dispersion(mean: float, q99: float) -> float:
     shapes = np.geomspace(0.05, 50, 60)
     quantiles = 1 + nbinom.ppf(0.99, shapes, shapes / (shapes + excess))
     return float(shapes[np.argmin(np.abs(quantiles - q99))])
-
-
-__all__ = ["Picks", "Visits", "baskets_of_private_life", "burning", "dispersion", "pick", "visits_of_private_life"]

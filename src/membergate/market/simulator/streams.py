@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,11 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Record = TypeVar("_Record", bound="DataclassInstance")
 
 NOWHERE = -1
 """Index of a thing that does not exist; it is written as a null."""
@@ -104,6 +111,25 @@ def strings_from_letters(letters: NDArray[np.uint8], *, is_there: Bools | None =
     )
 
 
+def chosen(record: _Record, rows: Bools) -> _Record:
+    """Give a record of equally long arrays with only the chosen rows.
+
+    Parameters
+    ----------
+    record
+        A dataclass whose fields are all arrays of shape (n,).
+    rows
+        Which rows to keep, shape (n,).
+    """
+    return replace(record, **{column.name: getattr(record, column.name)[rows] for column in fields(record)})
+
+
+def happens(rng: np.random.Generator, probability: float | Floats, count: int) -> Bools:
+    """Draw `count` times whether something of that probability happens, shape (count,)."""
+    is_so: Bools = rng.random(count) < probability
+    return is_so
+
+
 def pick(cumulative: Floats, draws: Floats) -> Ints:
     """Choose from one discrete distribution for many draws.
 
@@ -119,12 +145,13 @@ def pick(cumulative: Floats, draws: Floats) -> Ints:
     numpy.ndarray
         Chosen positions, shape (n,), each in [0, k).
     """
-    chosen = np.searchsorted(cumulative, draws * cumulative[-1], side="right")
-    return np.minimum(chosen, len(cumulative) - 1).astype(np.int64)
+    position = np.searchsorted(cumulative, draws * cumulative[-1], side="right")
+    positions: Ints = np.minimum(position, len(cumulative) - 1).astype(np.int64)
+    return positions
 
 
 def running_number(groups: Ints) -> Ints:
-    """Number the members of each group 0, 1, 2, … where equal groups lie next to each other.
+    """Count 0, 1, 2, … through the members of each group, where equal groups lie next to each other.
 
     Parameters
     ----------
@@ -140,4 +167,5 @@ def running_number(groups: Ints) -> Ints:
         return np.zeros(0, dtype=np.int64)
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     lengths = np.diff(np.r_[starts, len(groups)])
-    return np.arange(len(groups), dtype=np.int64) - np.repeat(starts, lengths)
+    numbers: Ints = np.arange(len(groups), dtype=np.int64) - np.repeat(starts, lengths)
+    return numbers

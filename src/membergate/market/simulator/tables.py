@@ -1,4 +1,4 @@
-"""From arrays to the canonical tables: names, instants, nulls, late arrivals, row versions, and rows in a fixed order."""
+"""From arrays to the canonical tables: names, instants, nulls, late arrivals, and rows in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _MICROSECONDS_A_DAY = 86_400_000_000
 _INSTANT = pa.timestamp("us", tz="UTC")
 _PREFIXES = {
     "account": "a-", "application": "ap-", "membership": "m-", "order": "o-", "line": "l-", "sku": "s-", "store": "st-",
-    "address": "ad-", "shipment": "sh-", "login": "lg-", "event": "e-", "coupon": "c-", "template": "ct-", "return": "r-",
-    "review": "rv-", "case": "sc-", "promotion": "p-", "listing": "li-", "seller": "se-", "session": "ss-", "brand": "b-",
-    "variant_group": "v-", "operator": "op-", "ring": "rg-",
+    "address": "ad-", "shipment": "sh-", "login": "lg-", "event": "e-", "coupon": "c-", "template": "ct-",
+    "return": "r-", "review": "rv-", "case": "sc-", "promotion": "p-", "listing": "li-", "seller": "se-",
+    "session": "ss-",
+    "brand": "b-", "variant_group": "v-", "operator": "op-", "ring": "rg-",
 }  # fmt: skip
 _LONGEST_LAG_DAYS = 3.0
 _USUAL_LAG_SECONDS = 4.0

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from membergate.market.simulator.archetypes import ARCHETYPES
-from membergate.market.simulator.belongings import MOBILE, OF_REGION, OF_STRANGER, RESIDENTIAL, Belongings, numbered
+from membergate.market.simulator.belongings import MOBILE, OF_REGION, Belongings, numbered
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.fulfilment import Deliveries
 from membergate.market.simulator.ordering import Ledger
 from membergate.market.simulator.places import REGIONS
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, stream
+from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, chosen, happens, stream
 
 EVENT_NAMES = ("search", "list_view", "product_view", "add_to_cart", "checkout", "favourite", "review_read")
 SEARCH, LIST_VIEW, PRODUCT_VIEW, ADD_TO_CART, CHECKOUT, FAVOURITE, REVIEW_READ = range(7)
@@ -90,11 +90,8 @@ def logins_of(
     automation = np.array([a.resale.automation if a.resale else 0.0 for a in ARCHETYPES])[population.archetype]
     emulated = rng.random(len(population)) < np.maximum(_EMULATOR_SHARE, 0.4 * automation)
     is_there = (time > population.registered[account]) & (time > 0)
-    return Logins(
-        *(column[is_there] for column in (account, time, device, network, network_class)),
-        emulator=(emulated[account] & (rng.random(len(account)) < 0.7))[is_there],
-        region=region[is_there],
-    )
+    emulator = emulated[account] & happens(rng, 0.7, len(account))
+    return chosen(Logins(account, time, device, network, network_class, emulator, region), is_there)
 
 
 def page_events_of(ledger: Ledger, population: Population, scenario: Scenario) -> PageEvents:
@@ -134,13 +131,11 @@ def page_events_of(ledger: Ledger, population: Population, scenario: Scenario) -
     )
     first_line = np.searchsorted(ledger.order, session[who])
     looked_at = ledger.sku[first_line]
-    sku = np.where(
-        (kind == PRODUCT_VIEW) & (rng.random(len(kind)) < 0.6), _other_sku(rng, ledger, len(kind)), looked_at
-    )
+    sku = np.where((kind == PRODUCT_VIEW) & happens(rng, 0.6, len(kind)), _other_sku(rng, ledger, len(kind)), looked_at)
     sku = np.where(kind <= LIST_VIEW, NOWHERE, sku)
     is_there = (time > population.registered[account[who]]) & (time > 0)
     dwell_ms = np.rint(dwell / SECOND * 1000).astype(np.int64)
-    return PageEvents(*(column[is_there] for column in (account[who], time, kind, session[who], sku, dwell_ms)))
+    return chosen(PageEvents(account[who], time, kind, session[who], sku, dwell_ms), is_there)
 
 
 def _other_sku(rng: np.random.Generator, ledger: Ledger, count: int) -> Ints:
@@ -160,31 +155,23 @@ def coupon_events_of(ledger: Ledger, population: Population, scenario: Scenario)
     lag = np.where(is_quick, rng.exponential(0.4, len(used)), rng.exponential(1.0, len(used)))
     unused = ledger.account[used[rng.random(len(used)) < _UNUSED_PER_USED]]
     unused_from = rng.uniform(0, scenario.days - 20, len(unused))
-    claims = rng.random(len(unused)) < 0.4
+    claims = happens(rng, 0.4, len(unused))
     value = rng.choice([300, 500, 1000, 2000, 3000], len(unused))
     used_at, spare = ledger.time[used], len(used) + np.arange(len(unused))
     claimed_at = used_at - wait
     templates = (np.r_[claimed_at - lag, unused_from].clip(0) // _TEMPLATE_DAYS).astype(np.int64)
     own_use, own_spare = templates[: len(used)], templates[len(used) :]
     account = ledger.account[used]
-    rows = (
-        (np.arange(len(used)), own_use, account, ISSUED, saved[used], claimed_at - lag),
-        (np.arange(len(used)), own_use, account, CLAIMED, saved[used], claimed_at),
-        (np.arange(len(used)), own_use, account, USED, saved[used], used_at),
-        (spare, own_spare, unused, ISSUED, value, unused_from),
-        (spare[claims], own_spare[claims], unused[claims], CLAIMED, value[claims], unused_from[claims] + lag.mean()),
-        (spare, own_spare, unused, EXPIRED, value, unused_from + 15),
-    )
+    of_used = np.arange(len(used))
     events = CouponEvents(
-        *(np.concatenate([np.broadcast_to(row[column], row[0].shape) for row in rows]) for column in range(6))  # type: ignore[union-attr]
+        coupon=np.r_[of_used, of_used, of_used, spare, spare[claims], spare],
+        template=np.r_[own_use, own_use, own_use, own_spare, own_spare[claims], own_spare],
+        account=np.r_[account, account, account, unused, unused[claims], unused],
+        action=np.repeat(
+            [ISSUED, CLAIMED, USED, ISSUED, CLAIMED, EXPIRED],
+            [len(used), len(used), len(used), len(spare), int(claims.sum()), len(spare)],
+        ),
+        value_minor=np.r_[saved[used], saved[used], saved[used], value, value[claims], value],
+        time=np.r_[claimed_at - lag, claimed_at, used_at, unused_from, unused_from[claims] + 0.5, unused_from + 15],
     )
-    is_there = (events.time > population.registered[events.account]) & (events.time > 0)
-    return CouponEvents(
-        *(
-            getattr(events, column)[is_there]
-            for column in ("coupon", "template", "account", "action", "value_minor", "time")
-        )
-    )
-
-
-_UNUSED = (OF_STRANGER, RESIDENTIAL)
+    return chosen(events, (events.time > population.registered[events.account]) & (events.time > 0))

@@ -1,4 +1,4 @@
-"""The truth: what became of every unit, and therefore who is a merchant. Nothing but an evaluator of the simulator reads it."""
+"""The truth: what became of every unit, and therefore who is a merchant. Only the simulator's evaluator reads it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from membergate.market.simulator.streams import Bools, Floats, Ints, stream
 CONSUMED, GIFTED, RESOLD, RETURNED_UNSOLD, STOCKED = range(5)
 USE_NAMES = ("consumed", "gifted", "resold", "returned_unsold", "stocked")
 _DECLUTTERING = {"G3": 0.02, "G8": 0.03, "G9": 0.04}
+_HALF = 0.5
 _OF_THE_UNSOLD = (0.25, 0.35)
 """Shares that go back to the shop, and that are used up at home; the rest stays in stock."""
 
@@ -130,8 +131,8 @@ def judge(units: UnitTruth, ledger: Ledger, population: Population, scenario: Sc
     prices = ledger.prices
     benefit = (prices.member_discount_minor + prices.coupon_discount_minor)[units.line] * units.quantity
     loss = np.bincount(operator[sold], weights=benefit[sold], minlength=len(operators))
-    share = np.round(np.divide(resold, bought, out=np.zeros(len(operators)), where=bought > 0), 6)
-    is_merchant = (share >= 0.5) & (resold >= scenario.merchant_units)
+    share: Floats = np.round(resold / np.maximum(bought, 1), 6)
+    is_merchant = (share >= _HALF) & (resold >= scenario.merchant_units)
     trades = np.isin(population.archetype[first], [ARCHETYPE_INDEX[merchant.code] for merchant in MERCHANTS])
     capital = np.where(trades, np.rint(rng.lognormal(np.log(3_000_000), 0.8, len(operators)) / 100) * 100, 0)
     return OperatorTruth(
