@@ -5,71 +5,24 @@ Each case is a market that would load without a fault, spoiled in one way.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
+from membergate.domain.errors import BadInputError
 from membergate.market.loading import LoadReport
 from membergate.market.quarantine import Reason
 from membergate.market.warehouse import Warehouse
-from membergate.market.writing import writing
 from membergate.operations.ingest import ingest
 
-MARKET = {
-    "accounts": "account_id,registered_at,is_seller\nada,2025-01-01T00:00:00Z,false\nbo,2025-01-02T00:00:00Z,\n",
-    "applications": "application_id,account_id,submitted_at,plan\nap1,ada,2025-06-01T00:00:00Z,gold\n",
-    "orders": (
-        "order_id,account_id,ordered_at,status,currency,total_minor,ingested_at\n"
-        "o1,ada,2025-02-01T10:00:00Z,paid,CNY,2000,2025-02-01T11:00:00Z\n"
-        "o2,ada,2025-02-03T10:00:00Z,paid,CNY,1000,2025-02-03T11:00:00Z\n"
-        "o3,bo,2025-02-02T10:00:00Z,paid,CNY,900,2025-02-02T11:00:00Z\n"
-    ),
-    "order_lines": (
-        "line_id,order_id,sku_id,quantity,list_price_minor,net_price_minor\n"
-        "l1,o1,s1,2,1200,1000\nl2,o2,s1,1,1200,1000\nl3,o3,s2,3,300,300\n"
-    ),
-    "skus": "sku_id,category_l1\ns1,food\ns2,books\n",
-}
-ORDERS_HEADER = MARKET["orders"].splitlines()[0]
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Path:
-    """Give a folder that loads without a fault."""
-    folder = tmp_path / "market"
-    folder.mkdir()
-    for name, text in MARKET.items():
-        (folder / f"{name}.csv").write_text(text)
-    return folder
-
-
-@pytest.fixture
-def workspace(market: Path, tmp_path: Path) -> Path:
-    """Give a workspace that holds the market."""
-    ingest(tmp_path / "workspace", market)
-    return tmp_path / "workspace"
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    """Give every file of a folder with its digest."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-        for path in sorted(folder.rglob("*"))
-    }
+ORDERS_HEADER = "order_id,account_id,ordered_at,status,currency,total_minor,ingested_at"
+SKUS_WITH_SEMICOLONS = "sku_id;category_l1\ns1;food\n"
+Snapshot = Callable[[Path], dict[str, str]]
 
 
 def edit(market: Path, table: str, old: str, new: str) -> None:
@@ -95,6 +48,7 @@ def refused(report: LoadReport) -> dict[str, dict[str, int]]:
 
 
 def cut_parquet(market: Path) -> None:
+    """Copy half of a Parquet file."""
     (market / "orders.csv").unlink()
     pq.write_table(pa.table({"order_id": [str(i) for i in range(1000)]}), market / "orders.parquet")
     content = (market / "orders.parquet").read_bytes()
@@ -112,35 +66,42 @@ def corrupt_parquet(market: Path) -> None:
 
 
 def empty_folder(market: Path) -> None:
+    """Leave nothing."""
     for path in market.iterdir():
         path.unlink()
 
 
 def replace_by_excel(market: Path) -> None:
+    """Export to a format that nobody reads here."""
     (market / "orders.csv").rename(market / "orders.xlsx")
 
 
 def empty_parts(market: Path) -> None:
+    """Leave a table folder without parts."""
     (market / "orders.csv").unlink()
     (market / "orders").mkdir()
 
 
 def in_latin_1(market: Path) -> None:
+    """Write a table as Latin-1."""
     text = (market / "skus.csv").read_text() + "s3,Käse\n"
     (market / "skus.csv").write_bytes(text.encode("latin-1"))
 
 
 def in_utf_16(market: Path) -> None:
+    """Write a table as UTF-16."""
     (market / "skus.csv").write_bytes((market / "skus.csv").read_text().encode("utf-16"))
 
 
 def in_major_units(market: Path) -> None:
+    """Give prices in yuan."""
     edit(market, "order_lines", "2,1200,1000", "2,12.50,10.25")
     edit(market, "order_lines", "1,1200,1000", "1,12.50,10.25")
 
 
 def with_semicolons(market: Path) -> None:
-    (market / "skus.csv").write_text(MARKET["skus"].replace(",", ";"))
+    """Separate fields as some spreadsheets do."""
+    (market / "skus.csv").write_text(SKUS_WITH_SEMICOLONS)
 
 
 WHOLE_FILE: list[tuple[str, Callable[[Path], object], list[str]]] = [
@@ -181,7 +142,14 @@ CASES = [
 
 @pytest.mark.parametrize(("spoil", "words", "is_fresh"), CASES)
 def test_a_bad_file_ends_in_one_readable_error(
-    workspace: Path, market: Path, tmp_path: Path, spoil: Callable[[Path], object], words: list[str], *, is_fresh: bool
+    workspace: Path,
+    market: Path,
+    tmp_path: Path,
+    spoil: Callable[[Path], object],
+    words: list[str],
+    snapshot: Snapshot,
+    *,
+    is_fresh: bool,
 ) -> None:
     """It names file or column, what is allowed and what to do; the workspace is as it was, even if there was none."""
     before = snapshot(workspace)
@@ -197,7 +165,9 @@ def test_a_bad_file_ends_in_one_readable_error(
 
 
 ROWS: list[tuple[str, Callable[[Path], object], dict[str, dict[str, int]]]] = [
-    ("wrong type", lambda m: edit(m, "order_lines", "l2,o2,s1,1,", "l2,o2,s1,one,"), {"order_lines": {"wrong_type": 1}}),
+    ("wrong type", lambda m: edit(m, "order_lines", "l2,o2,s1,1,", "l2,o2,s1,one,"), {
+        "order_lines": {"wrong_type": 1},
+    }),
     ("wrong flag", lambda m: edit(m, "accounts", "2025-01-02T00:00:00Z,", "2025-01-02T00:00:00Z,perhaps"), {
         "accounts": {"wrong_type": 1}, "orders": {"parent_quarantined": 1}, "order_lines": {"parent_quarantined": 1},
     }),
@@ -217,7 +187,7 @@ ROWS: list[tuple[str, Callable[[Path], object], dict[str, dict[str, int]]]] = [
         "orders": {"missing_value": 1}, "order_lines": {"parent_quarantined": 1},
     }),
     ("SKU described twice", lambda m: add(m, "skus", "s1,toys"), {}),
-    ("conflicting order", lambda m: add(m, "orders", "o2,ada,2025-02-03T10:00:00Z,paid,CNY,1100,2025-02-03T11:00:00Z"), {
+    ("conflict", lambda m: add(m, "orders", "o2,ada,2025-02-03T10:00:00Z,paid,CNY,1100,2025-02-03T11:00:00Z"), {
         "orders": {"conflicting_duplicate": 1},
     }),
     ("order that moves", lambda m: add(m, "orders", "o2,bo,2025-02-03T10:00:00Z,paid,CNY,1000,2025-02-05T11:00:00Z"), {
@@ -227,7 +197,9 @@ ROWS: list[tuple[str, Callable[[Path], object], dict[str, dict[str, int]]]] = [
     ("orphan application", lambda m: add(m, "applications", "ap9,nobody,2025-06-01T00:00:00Z,gold"), {
         "applications": {"orphan": 1},
     }),
-    ("zero quantity", lambda m: add(m, "order_lines", "l9,o1,s1,0,1200,1000"), {"order_lines": {"non_positive_quantity": 1}}),
+    ("zero quantity", lambda m: add(m, "order_lines", "l9,o1,s1,0,1200,1000"), {
+        "order_lines": {"non_positive_quantity": 1},
+    }),
     ("negative quantity", lambda m: add(m, "order_lines", "l9,o1,s1,-2,1200,1000"), {
         "order_lines": {"non_positive_quantity": 1},
     }),
@@ -319,12 +291,24 @@ def test_json_lines_that_are_no_objects(market: Path, tmp_path: Path) -> None:
     (market / "skus.csv").unlink()
     (market / "skus.jsonl").write_text(
         '\ufeff{"sku_id": "s1", "category_l1": "food", "brand": null, "odd \\"key": 1}\n\n'
-        '{"sku_id": "s2", "category_l1": "books\\nand more"}\n{"sku_id": "s3", \n[1]\n{"sku_id": 4, "category_l1": "x"}\n'
+        '{"sku_id": "s2", "category_l1": "books\\nand more"}\n{"sku_id": "s3", \n[1]\n'
+        '{"sku_id": 4, "category_l1": "x"}\n'
     )
     assert refused(ingest(tmp_path / "workspace", market)) == {"skus": {"malformed_row": 2}}
     connection = Warehouse.open(tmp_path / "workspace" / "warehouse").connect()
     assert connection.execute("SELECT row_number FROM quarantine ORDER BY 1").fetchall() == [(4,), (5,)]
     assert ("4",) in connection.execute("SELECT sku_id FROM skus").fetchall()
+
+
+def test_a_file_that_is_nothing_of_its_name(market: Path, tmp_path: Path) -> None:
+    """Where most of many lines are no records, the file is refused instead of being quarantined line by line."""
+    (market / "listings.jsonl").write_text("no json\n" * 1_001)
+    with pytest.raises(BadInputError, match="1,001 lines of the file are no records"):
+        ingest(tmp_path / "workspace", market)
+    (market / "listings.jsonl").unlink()
+    (market / "listings.csv").write_text("a,b\n" + "1,2,3\n" * 1_001)
+    with pytest.raises(BadInputError, match="1,001 lines"):
+        ingest(tmp_path / "workspace", market)
 
 
 def test_an_order_may_cost_more_or_less_than_its_lines(market: Path, tmp_path: Path) -> None:
@@ -345,179 +329,10 @@ def test_many_mismatched_totals_are_called_what_they_are(market: Path, tmp_path:
     assert "2 of 3 totals do not match" in "".join(ingest(tmp_path / "workspace", market).warnings)
 
 
-def test_a_market_in_another_currency_than_the_one_before(workspace: Path, market: Path) -> None:
+def test_a_market_in_another_currency_than_the_one_before(workspace: Path, market: Path, snapshot: Snapshot) -> None:
     """A second market in another currency is refused as a whole: not one of its orders can be used."""
     edit(market, "orders", "CNY", "USD")
     before = snapshot(workspace)
     with pytest.raises(BadInputError, match="no row of the required table orders"):
         ingest(workspace, market)
     assert snapshot(workspace) == before
-
-
-def test_an_interrupt_at_any_step_leaves_the_old_state(workspace: Path, market: Path) -> None:
-    """Whenever Ctrl-C comes, the workspace is as it was and the next ingest works."""
-    add(market, "skus", "s3,toys")
-    before = snapshot(workspace)
-    steps: list[str] = []
-    while True:
-        told: list[str] = []
-
-        def interrupt(step: str, done: int, of: int, told: list[str] = told) -> None:
-            told.append(step)
-            if len(told) > len(steps):
-                raise KeyboardInterrupt
-
-        try:
-            ingest(workspace, market, progress=interrupt)
-            break
-        except KeyboardInterrupt:
-            steps.append(told[-1])
-            assert snapshot(workspace) == before
-    assert steps[0] == "reading accounts"
-    assert steps[-1] == "loading skus"
-    assert snapshot(workspace) != before
-
-
-BIG_MARKET = """
-import signal, sys, threading, os, time
-from pathlib import Path
-import duckdb
-from membergate.operations.ingest import ingest
-market, workspace = Path(sys.argv[1]), Path(sys.argv[2])
-"""
-
-
-def run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def add_many_lines(market: Path, rows: int) -> None:
-    """Give the first order a great many lines."""
-    duckdb.connect().execute(
-        f"COPY (SELECT 'm' || range AS line_id, 'o1' AS order_id, md5(range::VARCHAR) AS sku_id, 1 AS quantity, "
-        f"0 AS list_price_minor, 0 AS net_price_minor FROM range({rows})) TO '{market}/order_lines.parquet'"
-    )
-    (market / "order_lines.csv").unlink()
-
-
-def test_a_signal_in_the_middle_of_a_query(workspace: Path, market: Path) -> None:
-    """A real Ctrl-C while DuckDB works ends the process as one, without debris."""
-    add_many_lines(market, 600_000)
-    before = snapshot(workspace)
-    done = run(
-        """
-        import os, signal, sys, threading
-        from pathlib import Path
-        from membergate.operations.ingest import ingest
-        def strike(step, done, of):
-            if step == "loading order_lines":
-                threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-        ingest(Path(sys.argv[1]), Path(sys.argv[2]), progress=strike)
-        """,
-        workspace,
-        market,
-    )
-    assert done.returncode != 0
-    assert "KeyboardInterrupt" in done.stderr
-    assert snapshot(workspace) == before
-
-
-def test_a_full_disk_leaves_the_old_state(workspace: Path, market: Path) -> None:
-    """When a file cannot grow, the error says that the disk is full, and nothing has changed."""
-    add_many_lines(market, 60_000)
-    before = snapshot(workspace)
-    for limit in (3_000, 400_000):
-        done = run(
-            f"""
-            import resource, sys
-            from pathlib import Path
-            from membergate.domain.errors import WorkspaceError
-            from membergate.operations.ingest import ingest
-            resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-            try:
-                ingest(Path(sys.argv[1]), Path(sys.argv[2]))
-            except WorkspaceError as error:
-                print(error)
-            """,
-            workspace,
-            market,
-        )
-        assert "the disk is full" in done.stdout, done.stderr
-        assert snapshot(workspace) == before
-
-
-@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
-def test_a_disk_that_fails_at_the_last_moment(
-    workspace: Path, market: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """Every single write of the commit may fail, and the old state stands each time."""
-    add(market, "skus", "s3,toys")
-    add(market, "accounts", "cy,2025-01-01T00:00:00Z,false")
-    before = snapshot(workspace)
-    real = os.fsync if call == "os.fsync" else Path.replace
-    allowed = 0
-    while True:
-        made: list[Any] = []
-
-        def fail(*arguments: Any, made: list[Any] = made) -> Any:
-            made.append(arguments)
-            if len(made) > allowed:
-                raise OSError(28, "No space left on device")
-            return real(*arguments)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(call, fail)
-            try:
-                ingest(workspace, market)
-                break
-            except WorkspaceError as error:
-                assert "disk is full" in error.what  # noqa: PT017 # the loop ends when there is no error
-        allowed += 1
-        if snapshot(workspace) != before:
-            # The manifest is in place; only its folder's entry could not be flushed any more.
-            assert call == "os.fsync"
-            break
-    assert allowed >= 2
-    ingest(workspace, market)
-    assert Warehouse.open(workspace / "warehouse").rows()["skus"] == 3
-
-
-def test_a_killed_ingest_is_swept_away(workspace: Path, market: Path) -> None:
-    """What a killed process leaves behind neither harms a reader nor outlives the next ingest."""
-    add(market, "skus", "s3,toys")
-    fingerprint = Warehouse.open(workspace / "warehouse").fingerprint
-    run(
-        """
-        import os, sys
-        from pathlib import Path
-        from membergate.operations.ingest import ingest
-        ingest(Path(sys.argv[1]), Path(sys.argv[2]), progress=lambda step, done, of: step == "loading skus" and os._exit(9))
-        """,
-        workspace,
-        market,
-    )
-    assert (workspace / "warehouse" / ".staging").is_dir()
-    assert Warehouse.open(workspace / "warehouse").fingerprint == fingerprint
-    ingest(workspace, market)
-    assert not [path for path in (workspace / "warehouse").iterdir() if path.name.startswith(".")]
-    assert Warehouse.open(workspace / "warehouse").rows()["skus"] == 3
-
-
-def test_two_writers_do_not_meet(workspace: Path, market: Path) -> None:
-    """The second one is told at once that somebody is writing; it neither waits nor writes."""
-    with writing(workspace / "warehouse"), pytest.raises(WorkspaceError, match="another process is writing"):
-        ingest(workspace, market)
-    ingest(workspace, market)
-
-
-def test_errors_are_the_houses_own() -> None:
-    """Both kinds that an ingest raises are errors that a command line shows as one block."""
-    assert issubclass(BadInputError, MembergateError)
-    assert issubclass(WorkspaceError, MembergateError)
-    assert signal.SIGINT

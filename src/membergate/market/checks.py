@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
+from membergate.market.declaring import INGESTED_AT, LONGEST_ID, Column, Kind, Table
 from membergate.market.quarantine import SHOWN_CHARACTERS, Reason
-from membergate.market.schema import INGESTED_AT, LONGEST_ID, Column, Kind, Table
 from membergate.market.warehouse import literal
 
 CLOCK_SKEW = "INTERVAL 1 DAY"
@@ -46,7 +46,7 @@ def family_of(sql_type: str) -> Family:
         return Family.INSTANT
     if name in {"FLOAT", "DOUBLE"} or name.startswith("DECIMAL"):
         return Family.REAL
-    if name.endswith("INT") or name == "INTEGER" or name == "UINTEGER":
+    if name.endswith(("INT", "INTEGER")):
         return Family.INTEGER
     return Family.FLAG if name == "BOOLEAN" else Family.TEXT
 
@@ -84,12 +84,13 @@ def checked_select(
         `_column` and `_value`; the last three are NULL for a good row.
     """
     columns = [column for column in table.readable_columns if column.name in families]
-    inner = ["_seq"]
+    # Three layers, because DuckDB would cast a value again for each time that a CASE asks for it.
+    read, problems = ["_seq"], ["*"]
     for column in columns:
         family = families[column.name]
-        inner.append(f'"{column.name}" AS "r_{column.name}"')
-        inner.append(f'{_value(column, family, time_zones.get(column.name))} AS "t_{column.name}"')
-        inner.append(f'{_problem(column, family, is_mixed=column.name in mixed)} AS "p_{column.name}"')
+        read.append(f'"{column.name}"')
+        read.append(f'{_value(column, family, time_zones.get(column.name))} AS "t_{column.name}"')
+        problems.append(f'{_problem(column, family, is_mixed=column.name in mixed)} AS "p_{column.name}"')
     future = _future(table, families, now)
     named = [f'"p_{column.name}"' for column in columns]
     outer = ["_seq", *(f'"t_{column.name}" AS "{column.name}"' for column in columns)]
@@ -98,9 +99,10 @@ def checked_select(
     event = next((name for name in table.event if name in families), None)
     outer.append(f"coalesce({', '.join(named)}, {future}) AS _reason")
     outer.append(_first_wrong(columns, literal, literal(event) if event else "NULL") + " AS _column")
-    shown = _shown(f'"r_{event}"') if event else "NULL"
-    outer.append(_first_wrong(columns, lambda name: _shown(f'"r_{name}"'), shown) + " AS _value")
-    return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {source})"
+    shown = _shown(f'"{event}"') if event else "NULL"
+    outer.append(_first_wrong(columns, lambda name: _shown(f'"{name}"'), shown) + " AS _value")
+    layers = f"(SELECT {', '.join(problems)} FROM (SELECT {', '.join(read)} FROM {source}))"
+    return f"SELECT {', '.join(outer)} FROM {layers}"
 
 
 def _first_wrong(columns: list[Column], what: Callable[[str], str], otherwise: str) -> str:
@@ -173,24 +175,22 @@ def _value(column: Column, family: Family, time_zone: str | None) -> str:
     if family is Family.NESTED:
         return f"CAST(NULL AS {column.kind.sql_type})"
     match column.kind:
-        case Kind.ID | Kind.TEXT:
-            return _text(raw, family)
+        case Kind.MONEY | Kind.COUNT:
+            value = _whole(raw, family)
+        case Kind.NUMBER:
+            value = _real(raw, family)
+        case Kind.TIME:
+            value = _instant(raw, family, time_zone)
+        case Kind.FLAG:
+            value = _flag(raw, family)
         case Kind.CHOICE:
-            fold = (
-                "upper" if column.choices[0].isupper() else "lower"
-            )  # grades are L0 to L4, all other words lower case
-            return f"{fold}(trim({_text(raw, family)}))"
+            value = f"lower(trim({_text(raw, family)}))"
         case Kind.CURRENCY:
             code = f"upper(trim({_text(raw, family)}))"
-            return f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END"
-        case Kind.MONEY | Kind.COUNT:
-            return _whole(raw, family)
-        case Kind.NUMBER:
-            return _real(raw, family)
-        case Kind.TIME:
-            return _instant(raw, family, time_zone)
-        case Kind.FLAG:
-            return _flag(raw, family)
+            value = f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END"
+        case _:
+            value = _text(raw, family)
+    return value
 
 
 def _text(raw: str, family: Family) -> str:
@@ -227,7 +227,8 @@ def _instant(raw: str, family: Family, time_zone: str | None) -> str:
     if time_zone is not None:
         naive = f"timezone('UTC', timezone({literal(time_zone)}, {naive}))"
     if family is Family.TEXT:
-        parsed = f"CASE WHEN {has_zone(raw)} THEN {zoned} WHEN regexp_matches({raw}, {literal(_DIGIT_FIRST)}) THEN {naive} END"
+        is_date = f"regexp_matches({raw}, {literal(_DIGIT_FIRST)})"
+        parsed = f"CASE WHEN {has_zone(raw)} THEN {zoned} WHEN {is_date} THEN {naive} END"
     elif family is Family.INSTANT:
         parsed = naive
     elif family is Family.ZONED:

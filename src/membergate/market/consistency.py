@@ -20,8 +20,9 @@ SUSPICIOUS_SHARE = 0.05
 def settle_currency(connection: duckdb.DuckDBPyConnection, orders: Checked, held: str, quarantine: Quarantine) -> str:
     """Give the market's one currency, and refuse the orders in any other.
 
-    Money is compared between accounts, so a market has one currency: that of the orders loaded before (`held`), else the
-    most frequent one (the first in the alphabet where two are equally so). Converting is left to whoever knows the rates.
+    Money is compared between accounts, so a market has one currency: that of the orders loaded before (`held`), else
+    the most frequent one (the first in the alphabet where two are equally so). Converting is left to whoever knows the
+    rates.
     """
     rows = accepted(orders, quarantine)
     found = connection.execute(
@@ -41,7 +42,7 @@ def settle_currency(connection: duckdb.DuckDBPyConnection, orders: Checked, held
 def refuse_mismatched_totals(
     connection: duckdb.DuckDBPyConnection, orders: Checked, lines: Checked, quarantine: Quarantine
 ) -> str:
-    """Refuse the orders whose total nothing explains; give a warning where they are so many that it must be a convention.
+    """Refuse the orders whose total nothing explains; give a warning where so many are that the export is at fault.
 
     Shops differ in whether a total includes taxes and shipping, and whether prices are before or after discounts. So a
     total is accepted anywhere between the lines at net price less every discount, and the lines at the higher of their
@@ -58,11 +59,13 @@ def refuse_mismatched_totals(
     # Doubles: they cannot overflow, and are exact for whole amounts up to 9e15.
     connection.execute(
         f"CREATE TABLE suspect_orders AS WITH line AS ("
-        f"SELECT order_id, quantity::DOUBLE AS q, net_price_minor AS net, list_price_minor AS list, ({off})::DOUBLE AS off "
+        "SELECT order_id, quantity::DOUBLE AS q, net_price_minor AS net, list_price_minor AS list, "
+        f"({off})::DOUBLE AS off "
         f"FROM {_once(lines, quarantine)}), summed AS ("
         "SELECT order_id, sum(q * net) AS net, sum(q * greatest(net, list)) AS list, sum(off) AS off, sum(q) AS units "
         f"FROM line WHERE order_id NOT IN {incomplete} GROUP BY order_id) "
-        f"SELECT o.*, s.net AS lines_minor, o.total_minor > {TAX_ALLOWANCE} * (s.list + {shipping}) + s.units / 2 + 1 OR "
+        f"SELECT o.*, s.net AS lines_minor, "
+        f"o.total_minor > {TAX_ALLOWANCE} * (s.list + {shipping}) + s.units / 2 + 1 OR "
         f"o.total_minor < (1 - {ROUNDING_SHARE}) * (s.net - {discount} - s.off) - s.units / 2 - 1 AS is_mismatch "
         f"FROM {accepted(orders, quarantine)} AS o JOIN summed AS s USING (order_id) "
         "WHERE o.status NOT IN ('cancelled', 'refunded')"

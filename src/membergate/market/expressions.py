@@ -20,7 +20,7 @@ LONGEST = 4_000
 """Characters of an expression."""
 _MOST_NODES = 500
 
-_SCALARS: tuple[type[exp.Expression], ...] = (
+_SCALARS: tuple[type[exp.Expr], ...] = (
     # leaves and shape
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple, exp.Var, exp.Interval,
     exp.DataType, exp.DataTypeParam, exp.IntervalSpan,
@@ -36,7 +36,7 @@ _SCALARS: tuple[type[exp.Expression], ...] = (
     # time
     exp.StrToTime, exp.TimestampTrunc, exp.DateTrunc, exp.UnixToTime, exp.TsOrDsToTimestamp,
 )  # fmt: skip
-_AGGREGATES: tuple[type[exp.Expression], ...] = (
+_AGGREGATES: tuple[type[exp.Expr], ...] = (
     exp.Sum, exp.Min, exp.Max, exp.Count, exp.Avg, exp.AnyValue, exp.ArgMin, exp.ArgMax, exp.LogicalOr, exp.LogicalAnd,
     exp.Distinct,
 )  # fmt: skip
@@ -86,7 +86,7 @@ def columns_of(text: str, *, where: str) -> frozenset[str]:
     return frozenset(column.name for column in _parse(text, where).find_all(exp.Column))
 
 
-def _parse(text: str, where: str) -> exp.Expression:
+def _parse(text: str, where: str) -> exp.Expr:
     try:
         tree = sqlglot.parse_one(text, read="duckdb")
     except SqlglotError as error:
@@ -98,31 +98,33 @@ def _parse(text: str, where: str) -> exp.Expression:
     return tree
 
 
-def _check(node: exp.Expression, where: str, *, may_aggregate: bool) -> None:
+def _check(node: exp.Expr, where: str, *, may_aggregate: bool) -> None:
     if isinstance(node, exp.Column) and node.table:
         problem = f"{node.sql()} names a table; columns stand alone"
-    elif isinstance(node, exp.Star) and isinstance(node.parent, exp.Count):
-        return
-    elif isinstance(node, exp.Anonymous) and node.name.lower() in _PLAIN_FUNCTIONS:
+    elif _is_allowed(node, may_aggregate=may_aggregate):
         return
     elif isinstance(node, _AGGREGATES):
-        if may_aggregate:
-            return
         problem = f"{node.sql()[:60]} aggregates, and the rows are not grouped; add group_by"
-    elif type(node) in _SCALARS:
-        return
     else:
         problem = f"{node.sql(dialect='duckdb')[:60] or type(node).__name__} is not allowed here"
     raise BadInputError(
         problem,
         where=where,
-        allowed="columns, literals, arithmetic, comparisons, CASE, CAST, coalesce, text functions, strptime, date_trunc",
+        allowed="columns, literals, arithmetic, comparisons, CASE, CAST, coalesce, text and time functions",
     )
 
 
-def _harmless(tree: exp.Expression) -> exp.Expression:
-    """Replace what could fail on a single value by its form that gives NULL; parentheses keep the root replaceable."""
-    root = exp.Paren(this=tree)
+def _is_allowed(node: exp.Expr, *, may_aggregate: bool) -> bool:
+    if isinstance(node, exp.Star):
+        return isinstance(node.parent, exp.Count)
+    if isinstance(node, exp.Anonymous):
+        return node.name.lower() in _PLAIN_FUNCTIONS
+    return type(node) in _SCALARS or (may_aggregate and isinstance(node, _AGGREGATES))
+
+
+def _harmless(tree: exp.Expr) -> exp.Expr:
+    """Replace what could fail on a single value by its form that gives NULL."""
+    root = exp.Paren(this=tree)  # so that the root itself can be replaced
     for node in reversed(list(root.walk())):  # children before parents, so that nothing is replaced unseen
         if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
             node.replace(exp.TryCast(this=node.this, to=node.args["to"]))

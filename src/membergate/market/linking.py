@@ -6,9 +6,10 @@ from pathlib import Path
 
 import duckdb
 
+from membergate.market.declaring import Table
 from membergate.market.quarantine import Quarantine, Reason
 from membergate.market.reading import Checked
-from membergate.market.schema import TABLES, Table
+from membergate.market.schema import TABLES
 from membergate.market.warehouse import literal
 
 _ALWAYS = "TIMESTAMP '1970-01-01'"

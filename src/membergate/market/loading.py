@@ -16,6 +16,7 @@ import duckdb
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
 from membergate.market.consistency import refuse_mismatched_totals, settle_currency
+from membergate.market.declaring import Table
 from membergate.market.deriving import derive
 from membergate.market.linking import link, parents_of
 from membergate.market.mapping import NO_MAPPING, Mapping
@@ -29,7 +30,7 @@ from membergate.market.reading import (
     unknown_columns,
     unknown_tables,
 )
-from membergate.market.schema import TABLES, Table
+from membergate.market.schema import TABLES
 from membergate.market.sources import Opened, open_source, scan
 from membergate.market.warehouse import QUARANTINE, Warehouse, count, session, view_columns
 from membergate.market.writing import Writing, disk_is_full, writing

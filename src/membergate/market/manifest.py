@@ -36,7 +36,7 @@ class Part:
     rows
         How many rows it holds.
     last_visible_at
-        ISO 8601 text (naive UTC) of the latest instant at which one of its rows becomes visible; empty where it has none.
+        ISO 8601 text (naive UTC) of the latest instant at which one of its rows becomes visible; empty where none is.
     """
 
     file: str
@@ -90,7 +90,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, hexadecimal, over the loaded rows (not the quarantine): equal data loaded the same way gives equal texts."""
+        """SHA-256, hexadecimal, over the loaded rows, not the quarantine: equal data loaded alike gives equal texts."""
         lineage = {
             "schema": SCHEMA_VERSION,
             "currency": self.currency,

@@ -1,9 +1,10 @@
 """Mapping files: how somebody's own tables and columns become the canonical ones.
 
-A mapping is YAML. For each canonical table it names a source table (or a list of sources) and, for each column, where the
-value comes from, in which unit and in which time zone. Rows can be filtered, grouped, or reduced to one per key, so that
-accounts or applications can be derived from transactions. Canonical tables that the mapping does not mention are read
-under their own names, if the folder has them.
+A mapping is YAML. For each canonical table it names a source table (or a list of sources) and, for each column, where
+the value comes from, in which unit and in which time zone. Rows can be filtered (those that `where` leaves out are not
+part of the market, and not counted), grouped, or reduced to one per key, so that accounts or applications can be
+derived from transactions. Canonical tables that the mapping does not mention are read under their own names, if the
+folder has them.
 
 ```yaml
 version: 1
@@ -34,12 +35,13 @@ from typing import Any
 import yaml
 
 from membergate.domain.errors import BadInputError
+from membergate.market.declaring import Kind, Table
 from membergate.market.expressions import compile_expression
-from membergate.market.schema import TABLES, Kind, Table
+from membergate.market.schema import TABLES
 from membergate.market.sources import nearest
 
 MINOR_PER_MAJOR = 100.0
-"""What `unit: major` multiplies with. Currencies without a minor unit, or with thousandths, give `unit: 1` or `1000`."""
+"""What `unit: major` multiplies with. A currency without a minor unit gives `unit: 1`, one with thousandths `1000`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Bringing new rows together with what the warehouse holds: duplicates, revisions and versions.
 
-The rule, for rows of one key, taken in the order in which they were known and, for the same instant, in the order of the
-source:
+The rule, for rows of one key, taken in the order in which they were known and, for the same instant, in the order of
+the source:
 
 - the same content again is known already;
 - a later `ingested_at` with other content is a new version; the one before it is superseded from then on;
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from membergate.market.declaring import Table
 from membergate.market.linking import fixed_columns
 from membergate.market.quarantine import SHOWN_CHARACTERS, Quarantine, Reason
-from membergate.market.schema import Table
 from membergate.market.warehouse import column_type, view_columns
 
 _OLD = -1  # the sequence number of a row that is in the warehouse: before every row of a source
@@ -179,7 +179,8 @@ class _Merge:
         dropped = f"(SELECT _k, ingested_at FROM {version} WHERE _is_moved)"
         outcome = "CASE WHEN _is_kept OR _fate = 'held' THEN _fate ELSE 'known' END"  # nothing new: known after all
         counts = self._connection.execute(
-            f"SELECT {outcome} AS outcome, count(*) FROM (SELECT * FROM {fate} ANTI JOIN {dropped} USING (_k, ingested_at)) "
+            f"SELECT {outcome} AS outcome, count(*) "
+            f"FROM (SELECT * FROM {fate} ANTI JOIN {dropped} USING (_k, ingested_at)) "
             f"LEFT JOIN {kept} USING (_k, ingested_at) GROUP BY outcome"
         ).fetchall()
         self._settled.update(counts)
@@ -217,7 +218,7 @@ class _Merge:
         )
 
     def _fates(self, pool: str) -> str:
-        """Give the rows without conflict, each with what it does to its version: starts it, revises it, or repeats it."""
+        """Give the rows without conflict, and what each does to its version: starts, revises or repeats it."""
         before = "OVER (PARTITION BY _k, ingested_at ORDER BY _seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         says_more = " OR ".join(
             f"({name} IS NOT NULL AND {name} IS DISTINCT FROM last_value({name} IGNORE NULLS) {before})"
@@ -248,7 +249,8 @@ class _Merge:
         order = "OVER (PARTITION BY _k ORDER BY visible_at, ingested_at)"
         content = f"hash({', '.join(self._columns)})"
         return (
-            f"SELECT *, _is_held AND _content <> _content_held AS _is_revised, lead(visible_at) {order} AS superseded_at, "
+            "SELECT *, _is_held AND _content <> _content_held AS _is_revised, "
+            f"lead(visible_at) {order} AS superseded_at, "
             "_is_held AND (_is_revised OR superseded_at IS DISTINCT FROM _was_superseded_at) AS _is_touched "
             f"FROM (SELECT *, {content} AS _content, lag(_content) {order} AS _content_before "
             f"FROM {version} WHERE NOT _is_moved) WHERE _is_held OR _content IS DISTINCT FROM _content_before"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import duckdb
 
-from membergate.market.schema import Table
+from membergate.market.declaring import Table
 from membergate.market.sources import FILE_STRIDE, Opened
 from membergate.market.warehouse import literal
 
@@ -52,7 +52,7 @@ _MEANINGS = {
         "the instant has no UTC offset although others in its column have; declare time_zone in a mapping"
     ),
     Reason.FRACTIONAL_MONEY: (
-        "money is counted in whole minor units (cents); for amounts in the major unit declare `unit: major` in a mapping"
+        "money is counted in whole minor units (cents); for amounts in the major unit give `unit: major` in a mapping"
     ),
     Reason.NON_POSITIVE_QUANTITY: "a quantity is at least 1; what went back belongs in `returns`",
     Reason.OUT_OF_RANGE: "the value lies outside the range that the column allows",
@@ -82,8 +82,8 @@ STORED = {
     "row_number": "BIGINT",
     "raw_row": "VARCHAR",
 }
-"""Columns of the quarantine: the table it was meant for, its key, why, the column and shortened value that are at fault,
-the file and the place in it (a record's number; a line's number for a malformed line), and the raw row as JSON."""
+"""Columns of the quarantine: the table that a row was meant for, its key, why it was refused, the column and shortened
+value at fault, the file and the place in it (a record's number; of a malformed line its own), the raw row as JSON."""
 
 
 class Quarantine:
@@ -145,7 +145,8 @@ class Quarantine:
         if opened.malformed:
             # Lists as parameters: registering a frame would import pandas, if it is there, for seconds.
             self._connection.execute(
-                f"INSERT INTO {self.written} SELECT {literal(table.name)}, NULL, {literal(Reason.MALFORMED_ROW)}, NULL, "
+                f"INSERT INTO {self.written} "
+                f"SELECT {literal(table.name)}, NULL, {literal(Reason.MALFORMED_ROW)}, NULL, "
                 f"left(unnest(?), {SHOWN_CHARACTERS}), {literal(opened.labels[0])}, unnest(?), "
                 "CAST(to_json({'line': unnest(?)}) AS VARCHAR)",
                 [

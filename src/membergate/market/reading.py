@@ -14,13 +14,14 @@ import duckdb
 
 from membergate.domain.errors import BadInputError
 from membergate.market.checks import Family, checked_select, family_of, has_zone, is_fractional
-from membergate.market.schema import REQUIRED_TABLES, TABLES, Kind, Table
+from membergate.market.declaring import Kind, Table
+from membergate.market.schema import REQUIRED_TABLES, TABLES
 from membergate.market.sources import Opened, nearest, unreadable
 from membergate.market.warehouse import count, literal
 from membergate.market.writing import disk_is_full
 
 FRACTIONAL_SHARE = 0.05
-"""From this share of fractional values on, a money column is plainly in the major unit, and its whole values are too."""
+"""From this share of fractions on, a money column is plainly in the major unit, and its whole values are too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _mixed_columns(
                 f"{share:.0%} of the amounts in {table.name}.{name} have a fraction: the column is not in minor units",
                 where=opened.labels[0],
                 allowed="whole numbers in the currency's minor unit (1999 for 19.99)",
-                next_step=f"multiply them before the export, or declare `{name}: {{from: {name}, unit: major}}` in a mapping file",
+                next_step=f"multiply before the export, or give `{name}: {{from: {name}, unit: major}}` in a mapping",
             )
     return frozenset(name for name, share in found.items() if table.column(name).kind is Kind.TIME and 0 < share < 1)
 

@@ -198,7 +198,8 @@ def _open_parquet(
     connection: duckdb.DuckDBPyConnection, name: str, files: tuple[Path, ...], labels: tuple[str, ...]
 ) -> Opened:
     paths = ", ".join(literal(str(path)) for path in files)
-    reader = f"read_parquet([{paths}], union_by_name = true, filename = '_path', file_row_number = true, binary_as_string = true)"
+    options = "union_by_name = true, filename = '_path', file_row_number = true, binary_as_string = true"
+    reader = f"read_parquet([{paths}], {options})"
     try:
         described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (_path, file_row_number) FROM {reader}").fetchall()
     except duckdb.Error as error:

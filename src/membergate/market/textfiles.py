@@ -1,7 +1,7 @@
 """CSV and JSON-lines files, turned into Parquet with every value as text.
 
-Nothing is guessed: a value stays the text that it was until the schema's checks read it, and a line that is no record is
-set aside instead of failing the file. Only the encoding must be right, because nothing can be read without it.
+Nothing is guessed: a value stays the text that it was until the schema's checks read it, and a line that is no record
+is set aside instead of failing the file. Only the encoding must be right, because nothing can be read without it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 import duckdb
 
 from membergate.domain.errors import BadInputError
-from membergate.market.warehouse import literal
+from membergate.market.warehouse import count, literal
 
 _CHUNK = 1 << 22  # bytes
+_ALWAYS_KEPT = 1_000  # malformed lines; as many are quarantined however few the good ones are
 _LONGEST_LINE = 16 << 20  # bytes
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
@@ -127,14 +128,17 @@ def stage_csv(
     connection.execute(
         f"COPY (SELECT * FROM read_csv({literal(str(path))}, columns = {{{columns}}}, header = true, "
         f"auto_detect = false, delim = {literal(delimiter)}, quote = '\"', escape = '\"', "
-        f"store_rejects = true, rejects_limit = 0, max_line_size = {_LONGEST_LINE})) TO {literal(str(staged))} {_PARQUET}"
+        f"store_rejects = true, rejects_limit = 0, max_line_size = {_LONGEST_LINE})) "
+        f"TO {literal(str(staged))} {_PARQUET}"
     )
+    wrong = count(connection, "(SELECT DISTINCT line FROM reject_errors)")
+    _require_some_sense(wrong, count(connection, f"read_parquet({literal(str(staged))})"), original)
     rejects = connection.execute(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
     connection.execute("DELETE FROM reject_errors")
     return tuple(
-        MalformedRow(str(original), line, (text or "").strip("\r\n"), (problem or "").splitlines()[0])
+        MalformedRow(str(original), line, (text or "").strip("\r\n"), (problem or "").split("\n")[0])
         for line, text, problem in rejects
     )
 
@@ -180,23 +184,36 @@ def stage_jsonl(
         f"FROM (SELECT ltrim(line, '\ufeff') AS line FROM {reader})) TO {literal(str(lines))} {_PARQUET}"
     )
     found = f"read_parquet({literal(str(lines))}, file_row_number = true)"
+    broken = "object IS NULL AND line IS NOT NULL AND trim(line) <> ''"
     keys = [
         row[0]
         for row in connection.execute(
             f"SELECT DISTINCT unnest(json_keys(object)) AS key FROM {found} ORDER BY key"
         ).fetchall()
     ]
+    wrong = count(connection, f"(SELECT 1 FROM {found} WHERE {broken})")
+    _require_some_sense(wrong, count(connection, f"(SELECT 1 FROM {found} WHERE object IS NOT NULL)"), original)
     paths = ", ".join(literal('$."' + key.replace('"', '\\"') + '"') for key in keys)
     values = ", ".join(f'v[{place}] AS "{_quoted(key)}"' for place, key in enumerate(keys, 1)) or "NULL AS nothing"
     connection.execute(
         f"COPY (SELECT {values} FROM (SELECT json_extract_string(object, [{paths}]) AS v FROM {found} "
         f"WHERE object IS NOT NULL ORDER BY file_row_number)) TO {literal(str(staged))} {_PARQUET}"
     )
-    broken = connection.execute(
-        f"SELECT file_row_number + 1, line FROM {found} "
-        "WHERE object IS NULL AND line IS NOT NULL AND trim(line) <> '' ORDER BY file_row_number"
+    lines_wrong = connection.execute(
+        f"SELECT file_row_number + 1, line FROM {found} WHERE {broken} ORDER BY file_row_number"
     ).fetchall()
-    return tuple(MalformedRow(str(original), line, text, "this line is no JSON object") for line, text in broken)
+    return tuple(MalformedRow(str(original), line, text, "this line is no JSON object") for line, text in lines_wrong)
+
+
+def _require_some_sense(wrong: int, right: int, original: Path) -> None:
+    """Refuse a file of which most lines are no records: it is of another kind, and its lines need not be kept."""
+    if wrong > max(right, _ALWAYS_KEPT):
+        raise BadInputError(
+            f"{wrong:,} lines of the file are no records, and only {right:,} are",
+            where=str(original),
+            allowed="comma-separated values under a header, or one JSON object a line",
+            next_step="look at the file: is it what its name says, and whole?",
+        )
 
 
 def _quoted(name: str) -> str:

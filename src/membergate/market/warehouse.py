@@ -14,8 +14,9 @@ from pathlib import Path
 import duckdb
 
 from membergate.domain.errors import NotEnoughDataError, WorkspaceError
+from membergate.market.declaring import Kind, Table
 from membergate.market.manifest import Manifest, TableEntry, digest_of, read_manifest
-from membergate.market.schema import TABLES, VERSION_COLUMNS, Kind, Table
+from membergate.market.schema import TABLES, VERSION_COLUMNS
 
 QUARANTINE = "quarantine"
 """Name of the view over the refused rows, beside the canonical tables."""

@@ -1,8 +1,8 @@
 """Changing a warehouse: one writer at a time, and all of it or nothing.
 
-New parts are written into a staging folder inside the warehouse, flushed to disk, renamed into place and only then named
-by a new manifest. An error, a full disk or an interrupt before that last step leaves the old state and no debris; what a
-killed process leaves behind is swept away by the next writer.
+New parts are written into a staging folder inside the warehouse, flushed to disk, renamed into place and only then
+named by a new manifest. An error, a full disk or an interrupt before that last step leaves the old state and no debris;
+what a killed process leaves behind is swept away by the next writer.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from membergate.market.examples import (
 from membergate.market.warehouse import Warehouse
 from membergate.operations.ingest import ingest
 
-
 HOUSEHOLDS = 120
 """How many households the tests ingest; the demonstration takes all 2,469."""
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from membergate.domain.errors import BadInputError, NotEnoughDataError, WorkspaceError
-from membergate.market.loading import LoadReport
+from membergate.market.loading import LoadReport, load
 from membergate.market.warehouse import Warehouse
 
 Load = Callable[..., LoadReport]
@@ -94,8 +94,6 @@ def test_overlapping_ingests_neither_double_nor_lose(
 
 def test_two_warehouses_of_the_same_market_are_the_same_bytes(small: Any, tmp_path: Path, load_all: Load) -> None:
     """What a model's lineage names can be made again: equal input gives equal fingerprints."""
-    from membergate.market.loading import load
-
     folder = small.write()
     first, second = (Warehouse.open_or_create(tmp_path / name) for name in ("one", "two"))
     load(folder, first)
@@ -113,8 +111,9 @@ def test_a_later_version_supersedes_the_one_before(
     small.tables["orders"][1] |= {"status": "delivered", "ingested_at": "2025-02-10T00:00:00Z"}
     report = load_all(small.write())
     assert {t.table: (t.loaded, t.already_known, t.revised) for t in report.tables}["orders"] == (1, 2, 0)
-    as_of = "SELECT status FROM orders WHERE order_id = 'o2' AND visible_at <= TIMESTAMP '{0}' AND " + (
-        "(superseded_at IS NULL OR superseded_at > TIMESTAMP '{0}')"
+    as_of = (
+        "SELECT status FROM orders WHERE order_id = 'o2' AND visible_at <= TIMESTAMP '{0}' "
+        "AND (superseded_at IS NULL OR superseded_at > TIMESTAMP '{0}')"
     )
     assert rows_of(warehouse, as_of.format("2025-02-03")) == []
     assert rows_of(warehouse, as_of.format("2025-02-09")) == [("placed",)]

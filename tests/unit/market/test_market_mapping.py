@@ -139,7 +139,7 @@ def test_a_bad_value_in_a_mapped_column_is_refused_with_its_row(
 def test_a_column_may_have_a_time_zone_of_its_own(
     small: Any, load_all: Load, warehouse: Warehouse, rows_of: Rows
 ) -> None:
-    """Naive instants are taken in the declared zone; those with an offset are left to it; other tables are as they are."""
+    """Naive instants are taken in the declared zone; those with an offset are left to it."""
     small.tables["orders"][0]["ordered_at"] = "2025-02-01 18:00:00"
     mapping = parse_mapping(
         "version: 1\ntables:\n  orders:\n    from: orders\n    columns:\n"

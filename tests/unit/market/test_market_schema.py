@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from membergate.market.declaring import Kind, Table
 from membergate.market.linking import fixed_columns
-from membergate.market.schema import REQUIRED_TABLES, TABLES, Kind, Table
+from membergate.market.schema import REQUIRED_TABLES, TABLES
 from membergate.market.warehouse import column_type, view_columns
 
 
