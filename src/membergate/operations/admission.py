@@ -153,7 +153,8 @@ class AdmissionDesk:
             verdict = decide(self.policy, Checkpoint.ADMISSION, case.evidence, lottery=self._lottery(case.operator_id))
             decision = self._record(applications, case, verdict)
             if decision.disposition in HOLDERS:
-                self.ledger.admit(decision.account_id, applications.submitted_at[case.row])
+                # An application that the platform learned of late could not count against others before that.
+                self.ledger.admit(decision.account_id, applications.known_at[case.row])
             yield case, decision
 
     def decide(self, request: AdmissionRequest, clock: Clock) -> Decision:
@@ -192,7 +193,7 @@ class AdmissionDesk:
         if len(found) and request.as_of is None:
             return found
         instant = np.array([(request.as_of or now).replace(tzinfo=None)], dtype="datetime64[us]")
-        return Applications(np.array([""]), np.array([request.account_id]), instant, np.array([""]))
+        return Applications(np.array([""]), np.array([request.account_id]), instant, instant, np.array([""]))
 
     def _cases(self, applications: Applications) -> Iterator[Case]:
         spine = applications.spine
@@ -239,7 +240,7 @@ class AdmissionDesk:
             order_id=None,
             account_id=str(applications.account_ids[case.row]),
             operator_id=case.operator_id,
-            decided_at=as_of,
+            decided_at=aware(applications.known_at[case.row]),
             as_of=as_of,
             disposition=verdict.disposition,
             merchant_probability=_value(evidence["merchant_probability"]),

@@ -54,7 +54,10 @@ def live_desk(
 ) -> AdmissionDesk:
     """Set up the desk with what is live, or with a named model under the live policy (the default before the first)."""
     live = workspace.live()
-    version = model_version or workspace.required_live().model_version
+    if model_version is None:
+        version = workspace.required_live().model_version
+    else:
+        version = workspace.chosen_model(model_version)
     policy = live_policy(workspace) if live is not None else read_policy(None)
     model = load_model(workspace.models / version)
     return AdmissionDesk(history, model, version, policy, ledger=Ledger(history, record))
@@ -91,13 +94,12 @@ def admit(
     """
     history = history or History(workspace.warehouse())
     applications = history.applications(since, until)
+    # No record is read here: a batch is a function of the market, the model and the policy, so it can be repeated.
+    # Whoever was admitted before the window holds a membership, and the market says so.
+    decisions = tuple(live_desk(workspace, history, model_version).decide_all(applications))
     if model_version is None:
-        workspace.required_live()
         with open_store(workspace.record) as record:
-            decisions = tuple(live_desk(workspace, history, record=record).decide_all(applications))
             record.record(decisions)
-    else:
-        decisions = tuple(live_desk(workspace, history, model_version).decide_all(applications))
     if out is not None:
         write_decisions(decisions, out)
     return Admitted(decisions, out)

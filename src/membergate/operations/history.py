@@ -30,6 +30,8 @@ class Applications:
         Shape (n,).
     submitted_at
         Shape (n,), datetime64[us], UTC.
+    known_at
+        Shape (n,), datetime64[us], UTC: when the platform came to know the application; never before its submission.
     promotion_ids
         Shape (n,), empty where the application names none.
     """
@@ -37,6 +39,7 @@ class Applications:
     application_ids: NDArray[np.str_]
     account_ids: NDArray[np.str_]
     submitted_at: NDArray[np.datetime64]
+    known_at: NDArray[np.datetime64]
     promotion_ids: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -45,7 +48,11 @@ class Applications:
     def take(self, rows: NDArray[np.bool_]) -> Applications:
         """Select rows."""
         return Applications(
-            self.application_ids[rows], self.account_ids[rows], self.submitted_at[rows], self.promotion_ids[rows]
+            self.application_ids[rows],
+            self.account_ids[rows],
+            self.submitted_at[rows],
+            self.known_at[rows],
+            self.promotion_ids[rows],
         )
 
     @property
@@ -80,7 +87,7 @@ class History:
         promotion = "promotion_id" if "promotion_id" in self.warehouse.columns()["applications"] else "NULL"
         rows = self._rows(
             f"""
-            SELECT application_id, account_id, submitted_at, coalesce({promotion}, '')
+            SELECT application_id, account_id, submitted_at, visible_at, coalesce({promotion}, '')
             FROM applications
             WHERE submitted_at >= coalesce($since, TIMESTAMP '-infinity')
               AND submitted_at < coalesce($until, TIMESTAMP 'infinity')
@@ -174,7 +181,7 @@ class History:
         promotion = "promotion_id" if "promotion_id" in everything else "NULL"
         return _applications(
             self._rows(
-                f"SELECT application_id, account_id, submitted_at, coalesce({promotion}, '') FROM applications "
+                f"SELECT application_id, account_id, submitted_at, visible_at, coalesce({promotion}, '') FROM applications "
                 f"WHERE {column} = $value "
                 "QUALIFY row_number() OVER (PARTITION BY application_id ORDER BY visible_at) = 1 "
                 "ORDER BY submitted_at, application_id",
@@ -199,10 +206,11 @@ def aware(instant: np.datetime64) -> datetime:
 
 
 def _applications(rows: list[tuple[Any, ...]]) -> Applications:
-    ids, accounts, instants, promotions = zip(*rows, strict=True) if rows else ((), (), (), ())
+    ids, accounts, submitted, known, promotions = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return Applications(
         np.array(ids, dtype=np.str_),
         np.array(accounts, dtype=np.str_),
-        np.array(instants, dtype=_MICROSECONDS),
+        np.array(submitted, dtype=_MICROSECONDS),
+        np.array(known, dtype=_MICROSECONDS),
         np.array(promotions, dtype=np.str_),
     )

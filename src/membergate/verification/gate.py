@@ -79,7 +79,7 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
     The rule, with an incumbent: the upper one-sided bound of the leakage difference lies within `leakage_margin`, over
     full admissions and over all holders. For the first model: over full admissions, within `first_leakage_margin` of
     the strict-threshold policy; over all holders, leakage below the merchant share of all applicants (the door does
-    better than letting everyone in). In both cases no look-alike may be clearly harmed, and too few labels refuse.
+    better than letting everyone in). In both cases no look-alike may be clearly harmed. Too few labels refuse a successor; a first model then goes live as unproven.
 
     Parameters
     ----------
@@ -100,6 +100,10 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
             f"{evidence.merchant_operators} of them with a merchant; {rules.least_operators} and "
             f"{rules.least_merchant_operators} are needed."
         )
+        if against == "strict":
+            # Nothing is live that could be made worse, and without a first model no shop would ever collect labels.
+            unproven = "Unproven: nothing is live to be worse than, so the first model may go live without a judgement."
+            return GateJudgement(opens=True, against=against, reasons=(unproven, sentence), measurements=())
         return GateJudgement(opens=False, against=against, reasons=(sentence,), measurements=())
     findings = [_leakage_finding(sample, "full", other, against, bootstrap, rules)]
     if against == "incumbent":

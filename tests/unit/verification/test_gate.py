@@ -77,6 +77,14 @@ def test_too_few_labels_are_named(applicants: SampleMaker) -> None:
     assert judgement.reasons[0].startswith("Too few labels to judge: the probability sample holds 60 operators, 6")
 
 
+def test_a_first_model_may_go_live_unproven(applicants: SampleMaker) -> None:
+    """With nothing live and too few labels the gate opens, and says that nothing was proved."""
+    judgement = judged(applicants(disposition=STRICT).take(np.arange(60)))
+    assert judgement.opens
+    assert judgement.reasons[0].startswith("Unproven")
+    assert judgement.reasons[1].startswith("Too few labels to judge")
+
+
 def test_a_harmed_look_alike_refuses(applicants: SampleMaker) -> None:
     """Fewer leaks do not pay for shutting out the gift givers whom the incumbent lets in."""
     harsh = np.where(IS_MERCHANT | IS_GIFT, "deny", "admit")
