@@ -184,7 +184,7 @@ def _value(column: Column, family: Family, time_zone: str | None) -> str:
         case Kind.FLAG:
             value = _flag(raw, family)
         case Kind.CHOICE:
-            value = f"lower(trim({_text(raw, family)}))"
+            value = _choice(f"lower(trim({_text(raw, family)}))", column.choices)
         case Kind.CURRENCY:
             code = f"upper(trim({_text(raw, family)}))"
             value = f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END"
@@ -203,6 +203,14 @@ def _text(raw: str, family: Family) -> str:
             f"CASE WHEN isnan({raw}) THEN NULL WHEN {raw} = trunc({raw}) THEN {whole} ELSE CAST({raw} AS VARCHAR) END"
         )
     return f"CAST({raw} AS VARCHAR)"
+
+
+def _choice(word: str, choices: tuple[str, ...]) -> str:
+    """Give a word in its declared spelling (`l4` is `L4`); a word that is none of the choices stays what it is."""
+    respelled = " ".join(
+        f"WHEN {literal(choice.lower())} THEN {literal(choice)}" for choice in choices if choice != choice.lower()
+    )
+    return f"CASE {word} {respelled} ELSE {word} END" if respelled else word
 
 
 def _whole(raw: str, family: Family) -> str:
