@@ -7,7 +7,9 @@ to the same promises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import duckdb
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from membergate.domain.evidence import Absence
 from membergate.learning.features import Feature, FeatureTable, Norms, Spine, compute, fit_norms, needs
-from membergate.learning.features.lineage import measures_of
+from membergate.learning.features.lineage import availability_of, measures_of
 from membergate.learning.identity import OperatorTable
 from membergate.market.schema import TABLES, VERSION_COLUMNS
 
@@ -32,67 +34,113 @@ _CATEGORIES = ("tea", "soap", "paper", "audio", "socks", "water")
 _KINDS = ("home", "office", "dorm", "pickup", "warehouse", None)
 
 
-def check_feature(feature: Feature, market: Market | None = None) -> None:
-    """Hold one feature to what the as-of compiler promises.
+def check_feature(*features: Feature, market: Market | None = None) -> None:
+    """Hold features to what the as-of compiler promises.
 
     Parameters
     ----------
-    feature
-        A declaration, in the catalogue or not.
+    *features
+        Declarations, in the catalogue or not.
     market
-        The market to try it on; `example_market(0)` where None.
+        The market to try them on; `example_market(0)` where None.
 
     Raises
     ------
     AssertionError
         If a value changes with rows of the future, with the batch, with the order of rows or with threads, or if a
-        missing column does not end in a typed absence.
+        missing column does not end in a typed absence of just the features that need it.
     """
-    market = market or example_market(0)
-    norms = fit_norms(connect(market), FIRST_DAY.replace(month=4), [feature])
-    spine, operators = example_questions(market)
-    batch = compute(connect(market), spine, norms, operators, [feature])
-    assert np.isfinite(batch.values).any(), f"{feature.id} is absent from the whole market"
-    check_rows_stand_alone(feature, market, spine, operators, norms, batch)
-    check_order_is_irrelevant(feature, market, spine, operators, norms, batch)
-    check_missing_columns_are_typed(feature, market, spine, operators, norms)
+    trial = Trial.of(features, market or example_market(0))
+    for column, feature in enumerate(features):
+        _demand(bool(np.isfinite(trial.batch.values[:, column]).any()), f"{feature.id} is absent from the whole market")
+    check_rows_stand_alone(trial)
+    check_order_is_irrelevant(trial)
+    check_missing_columns_are_typed(trial)
 
 
-def check_rows_stand_alone(
-    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms, batch: FeatureTable
-) -> None:
+@dataclass(frozen=True)
+class Trial:
+    """Features computed once over a market, to be compared with what they should equal.
+
+    Parameters
+    ----------
+    features
+        What is tried.
+    market
+        What it is tried on.
+    spine, operators, norms
+        The questions and what they are measured against.
+    batch
+        The answers.
+    """
+
+    features: tuple[Feature, ...]
+    market: Market
+    spine: Spine
+    operators: OperatorTable
+    norms: Norms
+    batch: FeatureTable
+
+    @classmethod
+    def of(cls, features: tuple[Feature, ...], market: Market) -> Self:
+        """Fit norms early in the market, and compute the features of every application."""
+        norms = fit_norms(connect(market), FIRST_DAY.replace(month=4), features)
+        spine, operators = example_questions(market)
+        return cls(
+            features, market, spine, operators, norms, compute(connect(market), spine, norms, operators, features)
+        )
+
+    def again(self, market: Market, *, threads: int = 2) -> FeatureTable:
+        """Compute the same questions from another market."""
+        return compute(connect(market, threads=threads), self.spine, self.norms, self.operators, self.features)
+
+    def alone(self, row: int, market: Market) -> FeatureTable:
+        """Compute one question by itself."""
+        one, members = slice(row, row + 1), np.array(self.operators.members(row), dtype=object)
+        spine = Spine(self.spine.subject_ids[one], self.spine.account_ids[one], self.spine.as_of[one])
+        operators = OperatorTable(
+            self.operators.operator_ids[one], self.operators.sizes[one], members, np.array([0, len(members)])
+        )
+        return compute(connect(market), spine, self.norms, operators, self.features)
+
+
+def check_rows_stand_alone(trial: Trial) -> None:
     """Compute every seventh row alone, in a market from which all that lies after its instant is removed."""
-    for row in range(0, len(spine), 7):
-        past = as_of(market, spine.as_of[row])
-        alone = compute(connect(past), *_only(row, spine, norms, operators), [feature])
-        _same(alone, batch, row, f"{feature.id} sees the future or its batch")
+    for row in range(0, len(trial.spine), 7):
+        past = as_of(trial.market, trial.spine.as_of[row])
+        _same(trial.alone(row, past), 0, trial.batch, row, "the future or the batch changes")
 
 
-def check_order_is_irrelevant(
-    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms, batch: FeatureTable
-) -> None:
+def check_order_is_irrelevant(trial: Trial) -> None:
     """Compute the batch again from shuffled rows on one thread."""
     generator = np.random.default_rng(1)
-    shuffled = {name: table.take(generator.permutation(table.num_rows)) for name, table in market.items()}
-    again = compute(connect(shuffled, threads=1), spine, norms, operators, [feature])
-    for row in range(len(spine)):
-        _same(again, batch, row, f"{feature.id} depends on the order of rows", of_row=row)
+    shuffled = {name: table.take(generator.permutation(table.num_rows)) for name, table in trial.market.items()}
+    again = trial.again(shuffled, threads=1)
+    for row in range(len(trial.spine)):
+        _same(again, row, trial.batch, row, "the order of rows changes")
 
 
-def check_missing_columns_are_typed(
-    feature: Feature, market: Market, spine: Spine, operators: OperatorTable, norms: Norms
-) -> None:
-    """Take away each optional column that the feature needs: it must say `not_applicable` and nothing may fail."""
-    for needed in sorted(needs(measures_of(feature))):
-        table, column = needed.split(".")
-        if TABLES[table].column(column).is_required and TABLES[table].is_required:
+def check_missing_columns_are_typed(trial: Trial) -> None:
+    """Take away each optional column: who needs it must say `not_applicable`, and everyone else something else."""
+    for reference in sorted(needs(m for feature in trial.features for m in measures_of(feature))):
+        table, column = reference.split(".")
+        if TABLES[table].is_required and TABLES[table].column(column).is_required:
             continue
-        poorer = {name: rows.drop_columns([column]) if name == table else rows for name, rows in market.items()}
-        if TABLES[table].column(column).is_required:
-            poorer = {name: rows for name, rows in market.items() if name != table}
-        answer = compute(connect(poorer), spine, norms, operators, [feature])
-        said = {answer.absence(row, feature.id) for row in range(len(spine))}
-        assert said == {Absence.NOT_APPLICABLE}, f"{feature.id} without {needed}: {said}"
+        poorer = without(trial.market, table, column)
+        columns = {name: tuple(rows.column_names) for name, rows in poorer.items()}
+        answer = trial.again(poorer)
+        for feature in trial.features:
+            said = {answer.absence(row, feature.id) for row in range(len(trial.spine))}
+            is_typed = said == {Absence.NOT_APPLICABLE}
+            is_missing = not availability_of(feature, columns).is_computable
+            _demand(is_typed == is_missing, f"{feature.id} without {reference}: {said}")
+
+
+def without(market: Market, table: str, column: str) -> dict[str, pa.Table]:
+    """Give the market without a column; without the whole table, where the column is required in it."""
+    if TABLES[table].column(column).is_required:
+        return {name: rows for name, rows in market.items() if name != table}
+    return {name: rows.drop_columns([column]) if name == table else rows for name, rows in market.items()}
 
 
 def connect(market: Market, *, threads: int = 2) -> duckdb.DuckDBPyConnection:
@@ -113,15 +161,14 @@ def as_of(market: Market, instant: np.datetime64) -> dict[str, pa.Table]:
     for name, rows in market.items():
         seen = rows.filter(pc.less_equal(rows["visible_at"], cut))
         later = pc.greater(seen["superseded_at"], cut)
-        known = pc.if_else(
-            pc.fill_null(later, fill_value=False), pa.scalar(None, pa.timestamp("us")), seen["superseded_at"]
-        )
+        never = pa.scalar(None, pa.timestamp("us"))
+        known = pc.if_else(pc.fill_null(later, fill_value=False), never, seen["superseded_at"])
         past[name] = seen.set_column(seen.column_names.index("superseded_at"), "superseded_at", known)
     return past
 
 
 def example_questions(market: Market) -> tuple[Spine, OperatorTable]:
-    """Give the example market's applications as a spine; accounts with neighbouring numbers are pairwise one operator."""
+    """Give the example market's applications as a spine; of every three accounts, two are one operator."""
     applications = market["applications"]
     accounts = np.array(applications["account_id"].to_pylist(), dtype=object)
     spine = Spine(
@@ -147,24 +194,21 @@ def _operator_of(account: str, accounts: int) -> tuple[str, ...]:
     return (f"a{first}", f"a{first + 1}") if is_paired else (account,)
 
 
-def _only(row: int, spine: Spine, norms: Norms, operators: OperatorTable) -> tuple[Spine, Norms, OperatorTable]:
-    one = slice(row, row + 1)
-    members = np.array(operators.members(row), dtype=object)
-    return (
-        Spine(spine.subject_ids[one], spine.account_ids[one], spine.as_of[one]),
-        norms,
-        OperatorTable(operators.operator_ids[one], operators.sizes[one], members, np.array([0, len(members)])),
-    )
+def _same(answer: FeatureTable, at: int, batch: FeatureTable, row: int, complaint: str) -> None:
+    """Compare one row bit for bit: values, absences and context."""
+    for column, feature in enumerate(batch.features):
+        found, expected = answer.values[at, column], batch.values[row, column]
+        _demand(found.tobytes() == expected.tobytes(), f"{complaint} {feature}: {found} is not {expected}, row {row}")
+    _demand((answer.absences[at] == batch.absences[row]).all(), f"{complaint} an absence, row {row}")
+    for name, known in batch.context.items():
+        found, expected = answer.context[name][at], known[row]
+        _demand(str(found) == str(expected), f"{complaint} {name}: {found} is not {expected}, row {row}")
 
 
-def _same(answer: FeatureTable, batch: FeatureTable, row: int, complaint: str, *, of_row: int = 0) -> None:
-    """Compare one row bit for bit, values, absences and context."""
-    assert answer.values[of_row].tobytes() == batch.values[row].tobytes(), (
-        f"{complaint}: {answer.values[of_row]} and {batch.values[row]} for {batch.spine.subject_ids[row]}"
-    )
-    assert (answer.absences[of_row] == batch.absences[row]).all(), complaint
-    for name, column in answer.context.items():
-        assert column[of_row] == batch.context[name][row] or column[of_row] != column[of_row], f"{complaint}: {name}"
+def _demand(holds: bool, complaint: str) -> None:
+    """Raise even where Python runs without its own assertions."""
+    if not holds:
+        raise AssertionError(complaint)
 
 
 def example_market(seed: int, *, accounts: int = 30, orders: int = 500) -> dict[str, pa.Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -61,10 +62,8 @@ def compute(
     wanted = chosen(features)
     with standing(connection, spine, operators, norms):
         columns = market_columns_of(connection)
-        computable = [feature for feature in wanted if all(is_computable(m, columns) for m in measures_of(feature))]
-        measures = {key: measure for feature in computable for key, measure in _named(feature).items()}
-        usable = {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, columns)}
-        numbers = run(connection, Compiler(columns, norms.scalars).compile(measures | usable), len(spine))
+        computable, program = _planned(wanted, tuple(columns.items()), tuple(norms.scalars.items()))
+        numbers = run(connection, program, len(spine))
         context = context_of(connection, len(spine), numbers, columns)
     values = np.full((len(spine), len(wanted)), np.nan)
     absences = np.full((len(spine), len(wanted)), NOT_APPLICABLE, dtype=np.uint8)
@@ -145,6 +144,20 @@ def shrunk(
     """Pull rates towards the prior: `(rate * evidence + strength * prior) / (evidence + strength)`."""
     pulled: NDArray[np.float64] = (values * evidence + shrinkage.strength * prior) / (evidence + shrinkage.strength)
     return pulled
+
+
+@lru_cache(maxsize=16)
+def _planned(
+    wanted: tuple[Feature, ...],
+    columns: tuple[tuple[str, tuple[str, ...]], ...],
+    scalars: tuple[tuple[str, float], ...],
+) -> tuple[frozenset[Feature], Program]:
+    """Compile what the columns can feed. Kept, because a door asks the same thing of every applicant."""
+    there = dict(columns)
+    computable = [feature for feature in wanted if all(is_computable(m, there) for m in measures_of(feature))]
+    measures = {key: measure for feature in computable for key, measure in _named(feature).items()}
+    measures |= {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, there)}
+    return frozenset(computable), Compiler(there, dict(scalars)).compile(measures)
 
 
 def _named(feature: Feature) -> dict[str, Measure]:

@@ -50,9 +50,10 @@ def render(tree: exp.Expr) -> str:
     return tree.sql(dialect=DIALECT)
 
 
+@lru_cache(maxsize=1024)
 def columns_of(sql: str) -> frozenset[tuple[str, str]]:
     """Give the (qualifier, name) of every column that the SQL names; the qualifier is empty where there is none."""
-    return frozenset((column.table, column.name) for column in parse(sql).find_all(exp.Column))
+    return frozenset((column.table, column.name) for column in _parsed(sql).find_all(exp.Column))
 
 
 def priors_of(sql: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from membergate.domain.errors import BadInputError
 from membergate.learning.features.declaration import Feature, Measure
@@ -177,6 +178,7 @@ def _frame(grain: str) -> frozenset[BaseColumn]:
     return frozenset(found)
 
 
+@cache
 def key_names(grain: str) -> dict[str, str]:
     """Give a grain's keys: name -> SQL over its source."""
     keys = (parse(key) for key in GRAINS[grain].keys)

@@ -1,0 +1,186 @@
+"""A tiny market, spelled out row by row, so that every feature's value can be worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from membergate.domain.evidence import Absence
+from membergate.learning.features import FeatureTable, Norms, Spine, compute
+from membergate.learning.identity import OperatorTable
+from membergate.testing import connect
+
+_NEVER = datetime(1970, 1, 1)  # noqa: DTZ001 # the warehouse writes naive UTC
+
+
+def at(text: str) -> datetime:
+    """Read an instant of the tiny market."""
+    return datetime.fromisoformat(text)
+
+
+def known_norms(**priors: float) -> Norms:
+    """Give norms that can be done in one's head: allowance 2, one unit a day, resale 100, score 0.5, rarity 2."""
+    return Norms(
+        datetime(2025, 1, 1, tzinfo=UTC),
+        {
+            "norm_sku": pa.table(
+                {
+                    "sku_id": ["s1", "s2"],
+                    "resale_price_minor": [100, 200],
+                    "resale_score": [0.5, 0.75],
+                    "weekly_share": [0.01, 0.01],
+                    "rarity": [2.0, 3.0],
+                }
+            ),
+            "norm_category": pa.table({"category": ["tea", "soap"], "allowance": [2, 4], "daily_units": [1.0, 0.5]}),
+            "norm_place_kind": pa.table(
+                {"place_kind": ["home", "pickup"], "typical_log_accounts": [np.log(2), np.log(8)]}
+            ),
+        },
+        {
+            "allowance": 3.0,
+            "daily_units": 1.0,
+            "resale_score": 0.25,
+            "weekly_share": 0.001,
+            "rarity": 4.0,
+            "typical_log_accounts": float(np.log(2)),
+        },
+        priors,
+    )
+
+
+@dataclass
+class TinyMarket:
+    """Rows added one by one; SKUs s1 (tea, limit 3 in 30 days) and s2 (soap); addresses home*, pickup*, shop*."""
+
+    accounts: dict[str, datetime] = field(default_factory=dict)
+    orders: list[dict[str, object]] = field(default_factory=list)
+    lines: list[dict[str, object]] = field(default_factory=list)
+    shipments: list[dict[str, object]] = field(default_factory=list)
+    applications: list[dict[str, object]] = field(default_factory=list)
+    promotions: list[dict[str, object]] = field(default_factory=list)
+
+    def buys(
+        self,
+        account: str,
+        when: str,
+        units: int = 1,
+        sku: str = "s1",
+        *,
+        net: int = 80,
+        listed: int = 100,
+        address: str | None = "home",
+        recipient: str | None = "r",
+        gift: bool = False,
+        known: str | None = None,
+    ) -> str:
+        """Let an account order one line; give the order's id."""
+        self.accounts.setdefault(account, at("2024-01-01"))
+        order, ordered_at = f"o{len(self.orders)}", at(when)
+        visible_at = at(known) if known else ordered_at
+        shared = {"account_id": account, "order_id": order, "ordered_at": ordered_at, **_version(visible_at)}
+        own = {"address_id": address, "recipient_tok": recipient, "gift": gift, "status": "paid", "currency": "CNY"}
+        self.orders.append(shared | own | {"total_minor": units * net, "invoice_type": "none", "lane": "consumer"})
+        price = {"quantity": units, "list_price_minor": listed, "net_price_minor": net}
+        self.lines.append(
+            shared | price | {"line_id": f"l{len(self.lines)}", "sku_id": sku, "member_discount_minor": 0}
+        )
+        return order
+
+    def delivers(self, order: str, when: str, address: str) -> None:
+        """Deliver an order somewhere."""
+        row = next(row for row in self.orders if row["order_id"] == order)
+        kept = {name: row[name] for name in ("account_id", "order_id", "ordered_at")}
+        shipment = {"shipment_id": f"h{order}", "address_id": address, "delivered_at": at(when)}
+        self.shipments.append(kept | shipment | _version(at(when)))
+
+    def applies(self, account: str, when: str, application: str) -> None:
+        """Let an account apply for membership."""
+        self.accounts.setdefault(account, at("2024-01-01"))
+        row = {"application_id": application, "account_id": account, "submitted_at": at(when), "plan": "plus"}
+        self.applications.append(row | _version(at(when)))
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Give the market in the form of the warehouse's views."""
+        forever = _version(_NEVER)
+        skus: list[dict[str, object]] = [
+            {"sku_id": "s1", "category_l1": "food", "category_l2": "tea", "limit_quantity": 3, "limit_window_days": 30},
+            {"sku_id": "s2", "category_l1": "home", "category_l2": "soap", "limit_quantity": None},
+            {"sku_id": "s3", "category_l1": "home", "category_l2": "soap", "limit_quantity": None},
+        ]
+        places = {str(row["address_id"]) for row in (*self.orders, *self.shipments) if row["address_id"]}
+        addresses = [{"address_id": place, "kind": place.rstrip("0123456789")} | forever for place in sorted(places)]
+        accounts = [
+            {"account_id": name, "registered_at": since, **_version(since)} for name, since in self.accounts.items()
+        ]
+        rows = {
+            "accounts": accounts,
+            "orders": self.orders,
+            "order_lines": self.lines,
+            "shipments": self.shipments,
+            "applications": self.applications,
+            "promotions": self.promotions,
+            "skus": [sku | forever for sku in skus],
+            "addresses": addresses,
+        }
+        return {name: pa.Table.from_pylist(table, schema=_schema(table)) for name, table in rows.items() if table}
+
+
+def _version(visible_at: datetime) -> dict[str, object]:
+    return {"ingested_at": visible_at, "visible_at": visible_at, "superseded_at": None}
+
+
+def _schema(rows: Sequence[dict[str, object]]) -> pa.Schema:
+    """Type the columns by their values; what is always empty is a text, but for the version columns."""
+    columns = {name: [row.get(name) for row in rows] for row in rows for name in row}
+    typed = {name: pa.array(values).type for name, values in columns.items()}
+    typed["superseded_at"] = pa.timestamp("us")
+    return pa.schema([(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in typed.items()])
+
+
+Ask = Callable[..., float | Absence]
+
+
+@pytest.fixture
+def market() -> TinyMarket:
+    """Give an empty tiny market, in which nobody has bought anything."""
+    return TinyMarket()
+
+
+def answers(
+    market: TinyMarket, account: str, when: str, members: tuple[str, ...] = (), **priors: float
+) -> FeatureTable:
+    """Compute the catalogue for one account as of an instant, as application `q`."""
+    own = np.array([account], dtype=object)
+    everyone = np.array(members or (account,), dtype=object)
+    operators = OperatorTable(own, np.array([len(everyone)]), everyone, np.array([0, len(everyone)]))
+    spine = Spine(np.array(["q"], dtype=object), own, np.array([at(when)], dtype="datetime64[us]"))
+    return compute(connect(market.tables()), spine, known_norms(**priors), operators)
+
+
+@pytest.fixture
+def ask(market: TinyMarket) -> Ask:
+    """Ask the tiny market for one feature's value or absence."""
+
+    def asking(feature: str, when: str = "2025-06-30T12:00", account: str = "a", **how: object) -> float | Absence:
+        table = answers(market, account, when, **how)  # type: ignore[arg-type] # members and priors
+        absence = table.absence(0, feature)
+        return absence if absence is not None else float(table.column(feature)[0])
+
+    return asking
+
+
+@pytest.fixture
+def context(market: TinyMarket) -> Callable[..., dict[str, object]]:
+    """Ask the tiny market for an account's context."""
+
+    def asking(when: str = "2025-06-30T12:00", account: str = "a", **how: object) -> dict[str, object]:
+        table = answers(market, account, when, **how)  # type: ignore[arg-type] # members and priors
+        return {name: column[0] for name, column in table.context.items()}
+
+    return asking
