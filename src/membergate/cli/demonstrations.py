@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from membergate.cli.markets import progress
 from membergate.cli.rendering import print_json, print_table, say, share, with_interval
 from membergate.cli.settings import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, present
-from membergate.operations.demonstrate import (
-    GroupMix,
-    HouseholdsShown,
-    MarketShown,
-    demonstrate_households,
-    demonstrate_market,
-)
-from membergate.operations.workspace import Workspace
+
+if TYPE_CHECKING:
+    from membergate.operations.demonstrate import GroupMix, HouseholdsShown, MarketShown
 
 
 class Data(StrEnum):
@@ -42,6 +37,9 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole cycle in the workspace's folder `demo-…`, and print what membergate admits at equal leakage."""
+    from membergate.operations.demonstrate import MarketShown, demonstrate_households, demonstrate_market
+    from membergate.operations.workspace import Workspace
+
     with progress() as bar:
         task = bar.add_task("starting")
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from membergate.cli.markets import progress
 from membergate.cli.rendering import print_json, print_table, say, share
-from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
+from membergate.cli.settings import (
+    DEFAULT_PORT,
+    DEFAULT_WORKSPACE,
+    InstantOption,
+    JsonOption,
+    WorkspaceOption,
+    instant,
+    present,
+)
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import format_instant
-from membergate.learning.identity import Link
-from membergate.operations.admit import admit as admit_applications
-from membergate.operations.admit import live_desk
-from membergate.operations.explain import Explanation
-from membergate.operations.explain import explain as explain_account
-from membergate.operations.history import History
-from membergate.operations.workspace import Workspace
-from membergate.service import ServiceSettings, create_app
-from membergate.service import serve as serve_app
-from membergate.service.serving import DEFAULT_PORT
-from membergate.store import open_store
+
+if TYPE_CHECKING:
+    from membergate.learning.identity import Link
+    from membergate.operations.explain import Explanation
 
 LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
 
@@ -44,6 +45,9 @@ def admit(
     as_json: JsonOption = False,
 ) -> None:
     """Decide the applications submitted in [since, until), each as of its own submission."""
+    from membergate.operations.admit import admit as admit_applications
+    from membergate.operations.workspace import Workspace
+
     with progress() as bar:
         bar.add_task("deciding")
         admitted = admit_applications(
@@ -73,6 +77,9 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain an account's decision: reasons, evidence, what would change it, its operator and its cluster."""
+    from membergate.operations.explain import explain as explain_account
+    from membergate.operations.workspace import Workspace
+
     told = explain_account(Workspace(workspace), account, clock=present, model_version=model)
     if as_json:
         print_json(told)
@@ -123,6 +130,13 @@ def serve(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Answer POST /v1/decisions/admission with the decisions that admit makes, from the live model and policy."""
+    from membergate.operations.admit import live_desk
+    from membergate.operations.history import History
+    from membergate.operations.workspace import Workspace
+    from membergate.service import ServiceSettings, create_app
+    from membergate.service import serve as serve_app
+    from membergate.store import open_store
+
     place = Workspace(workspace)
     history = History(place.warehouse())
     place.required_live()

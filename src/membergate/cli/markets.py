@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from membergate.cli.rendering import ERR, print_json, print_table, say
 from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
-from membergate.market.loading import LoadReport
-from membergate.operations.features import catalogue, compute_features, describe_feature
-from membergate.operations.ingest import ingest as ingest_market
-from membergate.operations.simulate import simulate as simulate_market
-from membergate.operations.workspace import Workspace
+
+if TYPE_CHECKING:
+    from membergate.market.loading import LoadReport
 
 features = typer.Typer(
     no_args_is_help=True, help="The feature catalogue, what is computable here, a table as of an instant."
@@ -42,6 +40,8 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a market: a shop with members, merchants and look-alikes, and the truth behind it in a folder apart."""
+    from membergate.operations.simulate import simulate as simulate_market
+
     with progress() as bar:
         bar.add_task("simulating a market")
         made = simulate_market(out, preset=preset, seed=seed, accounts=accounts)
@@ -64,6 +64,8 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Check and load a market folder. Bad rows are quarantined with reasons and counted; nothing is lost in silence."""
+    from membergate.operations.ingest import ingest as ingest_market
+
     with progress() as bar:
         bar.add_task("ingesting")
         report = ingest_market(workspace, market, mapping=mapping, clock=present)
@@ -93,6 +95,9 @@ def print_load_report(report: LoadReport) -> None:
 @features.command("list")
 def list_features(*, workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """List the catalogue, and which features this workspace's data can feed."""
+    from membergate.operations.features import catalogue
+    from membergate.operations.workspace import Workspace
+
     entries = catalogue(Workspace(workspace))
     if as_json:
         print_json(entries)
@@ -109,6 +114,8 @@ def show_feature(
     feature_id: Annotated[str, typer.Argument(help="Such as A2.")], *, as_json: JsonOption = False
 ) -> None:
     """Show a feature's definition, what it needs, its sense of risk and whom it may harm."""
+    from membergate.operations.features import describe_feature
+
     shown = describe_feature(feature_id)
     if as_json:
         print_json(shown)
@@ -124,6 +131,9 @@ def compute_table(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Compute every computable feature of every account as of an instant (the end of the data by default)."""
+    from membergate.operations.features import compute_features
+    from membergate.operations.workspace import Workspace
+
     with progress() as bar:
         bar.add_task("computing features")
         rows = compute_features(Workspace(workspace), out, as_of=instant(as_of))

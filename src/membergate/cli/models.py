@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +13,10 @@ from membergate.cli.rendering import print_json, print_table, say, with_interval
 from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
 from membergate.domain.instants import format_instant
 from membergate.domain.measurement import Measurement
-from membergate.learning.model import LearningSettings
-from membergate.operations.learn import learn as learn_model
-from membergate.operations.policies import read_policy
-from membergate.operations.publish import publish as publish_model
-from membergate.operations.verify import Verified
-from membergate.operations.verify import verify as verify_model
-from membergate.operations.workspace import Workspace
-from membergate.verification.certificate import Terms
-from membergate.verification.report import Report
+
+if TYPE_CHECKING:
+    from membergate.operations.verify import Verified
+    from membergate.verification.report import Report
 
 SCOPE_WORDS = {"full": "in full", "holders": "trials too"}
 
@@ -50,6 +45,10 @@ def learn(
     Applications from --trained-until on (the latest 30 % by default) and 40 % of the operators are left to
     verification.
     """
+    from membergate.learning.model import LearningSettings
+    from membergate.operations.learn import learn as learn_model
+    from membergate.operations.workspace import Workspace
+
     with progress() as bar:
         bar.add_task("learning")
         learned = learn_model(
@@ -82,6 +81,11 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a candidate on later applications of operators it never met, write the report, and ask the gate."""
+    from membergate.operations.policies import read_policy
+    from membergate.operations.verify import verify as verify_model
+    from membergate.operations.workspace import Workspace
+    from membergate.verification.certificate import Terms
+
     with progress() as bar:
         bar.add_task("verifying")
         verified = verify_model(
@@ -136,6 +140,10 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Make a verified candidate live, or refuse and say why (exit code 1). A refusal changes nothing."""
+    from membergate.operations.policies import read_policy
+    from membergate.operations.publish import publish as publish_model
+    from membergate.operations.workspace import Workspace
+
     published = publish_model(Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy))
     if as_json:
         print_json(published)

@@ -23,6 +23,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 InstantOption = Annotated[str | None, typer.Option(metavar="INSTANT", help="ISO 8601; without an offset, UTC.")]
 
 DEFAULT_WORKSPACE = Path("workspace")
+DEFAULT_PORT = 8420
 
 
 def present() -> datetime:
