@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 from membergate.engine.cluster import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks
+from membergate.engine.cluster.matching import match_clusters
+from membergate.engine.cluster.suggestion import k_distance_elbow, suggest, sweep
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph import NeighbourGraph
 from membergate.engine.outlier import KDistance, LocalOutlierFactor
@@ -22,4 +24,8 @@ __all__ = [
     "KDistance",
     "LocalOutlierFactor",
     "NeighbourGraph",
+    "k_distance_elbow",
+    "match_clusters",
+    "suggest",
+    "sweep",
 ]

@@ -80,4 +80,6 @@ def checked_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.
         raise InvalidInputError(
             "sample_weight", got=f"shape {weights.shape}, or a negative or infinite number", allowed=allowed
         )
+    if not weights.any():
+        raise InvalidInputError("sample_weight", got="zeros only", allowed="at least one weight > 0")
     return weights

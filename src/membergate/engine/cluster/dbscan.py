@@ -85,13 +85,14 @@ class DBSCAN(DensityClusterer):
     def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the rows of a graph; its lists spare most of the counting, and exactness is kept.
 
-        A graph that is not exact gives its own answer where lists are not proven: see `NeighbourGraph`.
+        So it is on a graph that is not exact: a listed distance is never too small, and what its lists leave open is
+        counted.
         """
         self._check()
         self.n_features_in_ = graph.n_features
         points, weights = graph.points, _weights_of(graph.points, sample_weight)
         is_core = graph.weighted_distance(self.min_samples, weights) <= self.eps
-        is_settled = is_core | (graph.distances[:, -1] > self.eps) | graph.covers_everything
+        is_settled = is_core | (graph.is_proven & ((graph.distances[:, -1] > self.eps) | graph.covers_everything))
         if not is_settled.all():
             is_core |= self._count(points, weights, ~is_settled)
         parent = np.arange(points.n_points, dtype=np.int32)
@@ -106,7 +107,7 @@ class DBSCAN(DensityClusterer):
         checked_number("eps", self.eps, 0.0)
         checked_integer("min_samples", self.min_samples, 1)
 
-    def _neighbours_needed(self) -> int:
+    def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return 1
 
     def _count(

@@ -60,7 +60,7 @@ class DensityPeaks(DensityClusterer):
         checked_integer("n_clusters", self.n_clusters, 1)
         checked_integer("n_neighbors", self.n_neighbors, 1)
 
-    def _neighbours_needed(self) -> int:
+    def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return self.n_neighbors
 
     def _fit(self, graph: NeighbourGraph) -> Self:

@@ -42,7 +42,7 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore
         """
         self._check()
         rows = checked_rows(X, self)
-        return self._fit(NeighbourGraph(rows, self._neighbours_wanted(), n_jobs=self.n_jobs))
+        return self._fit(NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs))
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
         """Cluster the rows of a graph that is already there.
@@ -57,7 +57,7 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore
         Self
         """
         self._check()
-        needed = self._neighbours_needed()
+        needed = self._neighbours_needed(graph.n_rows)
         if graph.n_neighbors < needed and not graph.covers_everything:
             raise InvalidInputError("graph", got=f"{graph.n_neighbors} neighbours", allowed=f"at least {needed}")
         self.n_features_in_ = graph.n_features
@@ -66,12 +66,12 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore
     def _check(self) -> None:
         raise NotImplementedError
 
-    def _neighbours_needed(self) -> int:
+    def _neighbours_needed(self, n_rows: int) -> int:
         raise NotImplementedError
 
-    def _neighbours_wanted(self) -> int:
+    def _neighbours_wanted(self, n_rows: int) -> int:
         """Give how many neighbours `fit` lists: more than needed where searches cost more than lists."""
-        return self._neighbours_needed()
+        return self._neighbours_needed(n_rows)
 
     def _fit(self, graph: NeighbourGraph) -> Self:
         raise NotImplementedError

@@ -105,16 +105,17 @@ class HDBSCAN(DensityClusterer):
         if self.cluster_selection_epsilon != 0:
             checked_number("cluster_selection_epsilon", self.cluster_selection_epsilon, 0.0)
 
-    def _neighbours_needed(self) -> int:
+    def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return (self.min_samples or self.min_cluster_size) - 1
 
-    def _neighbours_wanted(self) -> int:
-        return max(self._neighbours_needed(), _FEWEST_LISTED)
+    def _neighbours_wanted(self, n_rows: int) -> int:
+        return max(self._neighbours_needed(n_rows), _FEWEST_LISTED)
 
     def _fit(self, graph: NeighbourGraph) -> Self:
         n_core = self.min_samples or self.min_cluster_size
         if n_core > graph.n_rows:
-            raise InvalidInputError("min_samples", got=n_core, allowed=f"at most the {graph.n_rows} rows")
+            got = f"{n_core} with n_samples = {graph.n_rows}"
+            raise InvalidInputError("min_samples", got=got, allowed="at most n_samples")
         points = graph.points
         core = graph.weighted_distance(n_core)
         ends = np.empty((points.n_points - 1, 2), dtype=np.int64)

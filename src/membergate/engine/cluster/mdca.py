@@ -98,7 +98,7 @@ class MDCA(DensityClusterer):
             if getattr(self, name) is not None:
                 checked_number(name, getattr(self, name), 0.0)
 
-    def _neighbours_needed(self) -> int:
+    def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return self.n_neighbors
 
     def _fit(self, graph: NeighbourGraph) -> Self:

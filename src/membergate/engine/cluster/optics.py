@@ -11,7 +11,8 @@ cheaper. Fails where valleys have no clear walls: then read the plot.
 
 from __future__ import annotations
 
-from typing import Self
+from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class OPTICS(DensityClusterer):
     Parameters
     ----------
     min_samples
-        Points, itself counted, that set a point's core distance, >= 2.
+        Points, itself counted, that set a point's core distance, >= 2; a float in (0, 1] is a share of the rows.
     max_eps
         Longest step considered, in the unit of the data.
     cluster_method
@@ -61,7 +62,7 @@ class OPTICS(DensityClusterer):
 
     def __init__(
         self,
-        min_samples: int = 5,
+        min_samples: float = 5,
         max_eps: float = np.inf,
         *,
         cluster_method: str = "xi",
@@ -88,35 +89,47 @@ class OPTICS(DensityClusterer):
 
     def extract_xi(self, xi: float | None = None, min_cluster_size: int | None = None) -> NDArray[np.int64]:
         """Cut the plot at walls of steepness `xi`."""
-        labels: NDArray[np.int64] = cluster_optics_xi(
-            reachability=self.reachability_,
-            predecessor=self.predecessor_,
-            ordering=self.ordering_,
-            min_samples=self.min_samples,
-            min_cluster_size=min_cluster_size or self.min_cluster_size,
-            xi=self.xi if xi is None else xi,
-        )[0]
+        with np.errstate(divide="ignore"):  # reachability is 0 among equal rows
+            labels: NDArray[np.int64] = cluster_optics_xi(
+                reachability=self.reachability_,
+                predecessor=self.predecessor_,
+                ordering=self.ordering_,
+                min_samples=self._needed(len(self.ordering_)),
+                min_cluster_size=min_cluster_size or self.min_cluster_size,
+                xi=self.xi if xi is None else xi,
+            )[0]
         return labels
 
     def _check(self) -> None:
-        checked_integer("min_samples", self.min_samples, 2)
+        share: Any = self.min_samples
+        if isinstance(share, Integral):
+            checked_integer("min_samples", self.min_samples, 2)
+        else:
+            checked_number("min_samples", self.min_samples, 0.0, up_to=1.0)
         checked_number("max_eps", self.max_eps, 0.0)
         checked_number("xi", self.xi, 0.0, up_to=1.0)
         checked_choice("cluster_method", self.cluster_method, ("xi", "dbscan"))
         if self.eps is not None:
             checked_number("eps", self.eps, 0.0, up_to=self.max_eps)
 
-    def _neighbours_needed(self) -> int:
-        return self.min_samples - 1
+    def _needed(self, n_rows: int) -> int:
+        share: Any = self.min_samples
+        return int(share) if isinstance(share, Integral) else max(2, int(share * n_rows))
 
-    def _neighbours_wanted(self) -> int:
-        return max(self._neighbours_needed(), _FEWEST_LISTED)
+    def _neighbours_needed(self, n_rows: int) -> int:
+        return self._needed(n_rows) - 1
+
+    def _neighbours_wanted(self, n_rows: int) -> int:
+        return max(self._neighbours_needed(n_rows), _FEWEST_LISTED)
 
     def _fit(self, graph: NeighbourGraph) -> Self:
-        if self.min_samples > graph.n_rows:
-            raise InvalidInputError("min_samples", got=self.min_samples, allowed=f"at most the {graph.n_rows} rows")
+        needed = self._needed(graph.n_rows)
+        if needed > graph.n_rows:
+            raise InvalidInputError(
+                "min_samples", got=f"{needed} with n_samples = {graph.n_rows}", allowed="at most n_samples"
+            )
         points = graph.points
-        core = graph.weighted_distance(self.min_samples)
+        core = graph.weighted_distance(needed)
         core[core > self.max_eps] = np.inf
         n_points = points.n_points
         order, predecessor = np.empty(n_points, dtype=np.int64), np.full(n_points, -1, dtype=np.int64)

@@ -24,6 +24,7 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
     contamination: float
     n_jobs: int | None
     offset_: float
+    point_scores_: NDArray[np.float64]
     training_scores_: NDArray[np.float64]
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
@@ -54,14 +55,17 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
         self.n_features_in_ = graph.n_features
         return self._finish(graph)
 
+    def _restore(self) -> None:
+        self.training_scores_ = self.point_scores_[self._points.place_of_row]
+
     def _check(self) -> None:
         checked_integer("n_neighbors", self.n_neighbors, 1)
         checked_number("contamination", self.contamination, 0.0, up_to=_LARGEST_SHARE)
 
     def _finish(self, graph: NeighbourGraph) -> Self:
         self._points = graph.points
-        scores = self._fit(graph)
-        self.training_scores_ = scores[graph.points.place_of_row]
+        self.point_scores_ = self._fit(graph)
+        self.training_scores_ = self.point_scores_[graph.points.place_of_row]
         self.offset_ = float(np.percentile(self.training_scores_, 100.0 * self.contamination))
         return self
 
@@ -69,13 +73,19 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
         """Give the score of each point."""
         raise NotImplementedError
 
-    def _score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _score(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Score rows by their nearest points."""
         raise NotImplementedError
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Score new rows, shape (n,); larger is more normal. A row's score does not depend on its batch."""
+        """Score rows, shape (n,); larger is more normal. A row's score does not depend on its batch.
+
+        A row equal to a training point is taken to be that point, and has its score.
+        """
         check_is_fitted(self)
-        return self._score(checked_new_rows(X, self))
+        rows = checked_new_rows(X, self)
+        distances, places = self._points.neighbours_of(rows, min(self.n_neighbors, self._points.n_points))
+        return np.where(distances[:, 0] == 0, self.point_scores_[places[:, 0]], self._score(distances, places))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score new rows, shifted so that outliers are negative."""

@@ -34,7 +34,7 @@ class KDistance(NeighbourDetector):
         Score below which `predict` calls a row an outlier.
     """
 
-    _state = ("training_scores_", "offset_")
+    _state = ("point_scores_", "offset_")
 
     def __init__(self, n_neighbors: int = 20, contamination: float = 0.1, *, n_jobs: int | None = None) -> None:
         self.n_neighbors = n_neighbors
@@ -44,8 +44,7 @@ class KDistance(NeighbourDetector):
     def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
         return -graph.weighted_distance(min(self.n_neighbors, graph.n_rows - 1) + 1)
 
-    def _score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        points = self._points
-        distances, places = points.neighbours_of(rows, min(self.n_neighbors, points.n_points))
-        reached = np.cumsum(points.counts[places], axis=1) >= min(self.n_neighbors, points.counts.sum())
-        return np.asarray(-distances[np.arange(len(rows)), reached.argmax(axis=1)])
+    def _score(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:
+        counts = self._points.counts
+        reached = np.cumsum(counts[places], axis=1) >= min(self.n_neighbors, len(self._points.place_of_row))
+        return np.asarray(-distances[np.arange(len(distances)), reached.argmax(axis=1)])

@@ -39,7 +39,7 @@ class LocalOutlierFactor(NeighbourDetector):
         Score below which `predict` calls a row an outlier.
     """
 
-    _state = ("core_distances_", "local_density_", "training_scores_", "offset_")
+    _state = ("core_distances_", "local_density_", "point_scores_", "offset_")
 
     def __init__(self, n_neighbors: int = 20, contamination: float = 0.1, *, n_jobs: int | None = None) -> None:
         self.n_neighbors = n_neighbors
@@ -61,9 +61,7 @@ class LocalOutlierFactor(NeighbourDetector):
         self.local_density_ = self._density(distances, neighbours)
         return self._compared(self.local_density_, neighbours)
 
-    def _score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        width = min(self.n_neighbors, self._points.n_points)
-        distances, places = self._points.neighbours_of(rows, width)
+    def _score(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:
         return self._compared(self._density(distances, places), places)
 
     def _density(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -1,0 +1,77 @@
+"""Validity by resampling: silhouette of a sample, stability of clusters, agreement, and a null."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
+
+from membergate.engine.checking import checked_rows
+from membergate.engine.cluster.matching import overlaps
+
+
+class Estimate(NamedTuple):
+    """A value with its standard error."""
+
+    value: float
+    standard_error: float
+
+
+class NullTest(NamedTuple):
+    """A statistic, its mean and spread on tables without structure, and how many spreads lie between."""
+
+    value: float
+    null_mean: float
+    null_deviation: float
+    z_score: float
+
+
+def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, seed: int = 0) -> Estimate:
+    """Estimate the silhouette of the clustered rows from a sample; noise is left out."""
+    rows, found = checked_rows(X), np.asarray(labels)
+    known = np.flatnonzero(found >= 0)
+    if len(known) > size:
+        known = np.random.default_rng(seed).choice(known, size, replace=False)
+    widths = silhouette_samples(rows[known], found[known])
+    return Estimate(float(widths.mean()), float(widths.std(ddof=1) / len(widths) ** 0.5))
+
+
+def cluster_stability(
+    estimator: Any, X: ArrayLike, *, n_resamples: int = 20, share: float = 0.8, seed: int = 0
+) -> NDArray[np.float64]:
+    """Give for each cluster its mean best Jaccard overlap with the clusters of subsamples (Hennig, 2007)."""
+    rows = checked_rows(X)
+    reference = clone(estimator).fit_predict(rows)
+    generator = np.random.default_rng(seed)
+    names = np.unique(reference[reference >= 0])
+    total, met = np.zeros(len(names)), np.zeros(len(names))
+    for _ in range(n_resamples):
+        kept = np.sort(generator.choice(len(rows), max(2, round(share * len(rows))), replace=False))
+        present = np.isin(names, reference[kept])
+        overlap = overlaps(reference[kept], clone(estimator).fit_predict(rows[kept]))
+        total[present] += overlap.max(axis=1, initial=0.0)
+        met += present
+    return np.asarray(total / np.maximum(met, 1))
+
+
+def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
+    """Compare two labellings by chance-corrected indices; 1 is equal, 0 is chance."""
+    return {
+        "adjusted_rand": float(adjusted_rand_score(labels, other)),
+        "adjusted_mutual_information": float(adjusted_mutual_info_score(labels, other)),
+    }
+
+
+def permuted_null(
+    statistic: Callable[[NDArray[np.float64]], float], X: ArrayLike, *, n_tables: int = 20, seed: int = 0
+) -> NullTest:
+    """Compare a statistic of the rows with that of tables whose columns are permuted, each on its own."""
+    rows, generator = checked_rows(X), np.random.default_rng(seed)
+    nulls = np.array([statistic(generator.permuted(rows, axis=0)) for _ in range(n_tables)])
+    value, deviation = float(statistic(rows)), float(nulls.std(ddof=1))
+    z_score = (value - float(nulls.mean())) / deviation if deviation > 0 else float("nan")
+    return NullTest(value, float(nulls.mean()), deviation, z_score)

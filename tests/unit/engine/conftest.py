@@ -1,0 +1,14 @@
+"""Gives the tests of the engine their data shapes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+_SPECIFICATION = importlib.util.spec_from_file_location("engine_shapes", Path(__file__).with_name("shapes.py"))
+assert _SPECIFICATION is not None
+assert _SPECIFICATION.loader is not None
+_MODULE = importlib.util.module_from_spec(_SPECIFICATION)
+sys.modules["engine_shapes"] = _MODULE
+_SPECIFICATION.loader.exec_module(_MODULE)

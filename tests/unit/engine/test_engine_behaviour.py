@@ -1,0 +1,154 @@
+"""How the engine behaves: prediction, weights, one point, approximate mode, bad input, interruption."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from engine_shapes import SHAPES, scale_of  # type: ignore[import-not-found]
+from sklearn.utils.estimator_checks import check_estimator
+
+from membergate.engine import (
+    DBSCAN,
+    HDBSCAN,
+    MDCA,
+    OPTICS,
+    DensityPeaks,
+    InvalidInputError,
+    KDistance,
+    LocalOutlierFactor,
+    NeighbourGraph,
+)
+
+_EXPECTED_FAILURES: dict[str, dict[str, str]] = {}
+"""None: every check of scikit-learn passes. A failure that must be would stand here with its reason."""
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DBSCAN(),
+        OPTICS(),
+        HDBSCAN(),
+        MDCA(n_neighbors=4),
+        DensityPeaks(n_clusters=2, n_neighbors=4),
+        LocalOutlierFactor(n_neighbors=5),
+        KDistance(n_neighbors=5),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_every_estimator_passes_scikit_learns_checks(estimator: Any) -> None:
+    """An engine estimator can stand wherever a scikit-learn estimator can."""
+    check_estimator(estimator, expected_failed_checks=_EXPECTED_FAILURES.get(type(estimator).__name__))
+
+
+def test_dbscan_predicts_the_nearest_dense_point_within_eps() -> None:
+    """A new row takes the label of its nearest dense point within eps, else -1; brute force agrees."""
+    rows = SHAPES["several cells"]()
+    model = DBSCAN(eps=scale_of(rows)).fit(rows)
+    new = rows + np.random.default_rng(0).normal(scale=0.5, size=rows.shape)
+    core = model.core_sample_indices_
+    distances = np.linalg.norm(new[:, None] - rows[core][None], axis=2)
+    expected = np.where(distances.min(axis=1) <= model.eps, model.labels_[core][distances.argmin(axis=1)], -1)
+    assert np.array_equal(model.predict(new), expected)
+    assert np.array_equal(model.predict(rows[core]), model.labels_[core])
+
+
+def test_weights_count_as_repeated_rows() -> None:
+    """A row of weight three is as three equal rows."""
+    rows = SHAPES["two axes"]()
+    weights = np.random.default_rng(1).integers(1, 4, size=len(rows))
+    model = DBSCAN(eps=scale_of(rows, 3), min_samples=9)
+    weighted = model.fit(rows, sample_weight=weights).labels_
+    repeated = model.fit(np.repeat(rows, weights, axis=0)).labels_
+    assert np.array_equal(np.repeat(weighted, weights), repeated)
+
+
+def test_state_survives_a_file_without_pickle() -> None:
+    """Arrays written by numpy and read back without pickle give the same predictions, bit for bit."""
+    rows = SHAPES["eight axes"]()
+    for model in (DBSCAN(eps=scale_of(rows)), LocalOutlierFactor(), MDCA(), HDBSCAN(), DensityPeaks()):
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **model.fit(rows).to_arrays())
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            again = type(model).from_arrays(dict(arrays))
+        assert np.array_equal(again.predict(rows[::3] + 0.1), model.predict(rows[::3] + 0.1))
+
+
+@pytest.mark.parametrize("rows", [np.zeros((1, 3)), np.ones((50, 2))], ids=["one point", "all equal"])
+def test_degenerate_tables_have_an_answer(rows: Any) -> None:
+    """One point, and many equal points, are clustered and scored without error."""
+    assert DBSCAN(min_samples=1).fit(rows).labels_.tolist() == [0] * len(rows)
+    assert len(MDCA(n_neighbors=3).fit(rows).labels_) == len(rows)
+    assert len(DensityPeaks(2, 3).fit(rows).labels_) == len(rows)
+    if len(rows) > 1:
+        assert HDBSCAN(allow_single_cluster=True).fit(rows).labels_.tolist() == [0] * len(rows)
+        assert len(OPTICS().fit(rows).labels_) == len(rows)
+        assert np.isfinite(LocalOutlierFactor().fit(rows).training_scores_).all()
+
+
+def test_an_approximate_graph_keeps_the_outliers() -> None:
+    """The sparsest points are searched again exactly, and the graph says so."""
+    rows = SHAPES["several cells"]()
+    exact = NeighbourGraph(rows, 20)
+    approximate = NeighbourGraph(rows, 20, exact=False, n_cells=2)
+    assert approximate.report["searched_again_share"] == pytest.approx(0.2, abs=0.01)
+    assert 0.2 <= approximate.report["proven_share"] <= 1.0
+    assert (approximate.distances >= exact.distances - 1e-12).all()
+    sparse = np.argsort(-exact.distances[:, -1])[: len(rows) // 10]
+    assert np.array_equal(approximate.distances[sparse], exact.distances[sparse])
+    eps = scale_of(rows)
+    labels = DBSCAN(eps=eps).fit_graph(approximate).labels_
+    assert np.array_equal(labels, DBSCAN(eps=eps).fit_graph(exact).labels_)
+
+
+@pytest.mark.parametrize(
+    ("call", "parameter"),
+    [
+        (lambda: DBSCAN().fit([[np.nan]]), "X"),
+        (lambda: DBSCAN().fit([[np.inf]]), "X"),
+        (lambda: DBSCAN().fit([["a"]]), "X"),
+        (lambda: DBSCAN().fit(scipy.sparse.eye_array(3)), "X"),
+        (lambda: DBSCAN().fit(np.zeros((3, 0))), "X"),
+        (lambda: DBSCAN().fit([[1e200]]), "X"),
+        (lambda: DBSCAN(eps=0).fit([[0.0]]), "eps"),
+        (lambda: DBSCAN(min_samples=0).fit([[0.0]]), "min_samples"),
+        (lambda: DBSCAN().fit([[0.0]], sample_weight=[-1.0]), "sample_weight"),
+        (lambda: OPTICS(min_samples=5).fit([[0.0], [1.0]]), "min_samples"),
+        (lambda: HDBSCAN(min_cluster_size=5).fit([[0.0], [1.0]]), "min_samples"),
+        (lambda: HDBSCAN(cluster_selection_method="best").fit([[0.0], [1.0]]), "cluster_selection_method"),
+        (lambda: DBSCAN().fit([[0.0, 1.0]]).predict([[0.0]]), "X"),
+        (lambda: LocalOutlierFactor(n_neighbors=30).fit_graph(NeighbourGraph(np.eye(40), 4)), "n_neighbors"),
+        (lambda: MDCA(density0=-1.0).fit([[0.0]]), "density0"),
+        (lambda: DBSCAN.from_arrays({}), "arrays"),
+        (lambda: DBSCAN().to_arrays(), "DBSCAN"),
+    ],
+)
+def test_bad_input_is_named(call: Any, parameter: str) -> None:
+    """One error says which parameter, what it got and what is allowed."""
+    with pytest.raises(InvalidInputError) as caught:
+        call()
+    assert caught.value.parameter == parameter
+    assert "got" in str(caught.value)
+    assert "allowed" in str(caught.value)
+
+
+def test_a_long_fit_tells_progress_and_an_interrupt_leaves_no_thread() -> None:
+    """Progress comes by phase up to 1; an interrupt raised meanwhile ends every thread of the engine."""
+    rows, told = SHAPES["several cells"](), []
+    NeighbourGraph(rows, 8, n_jobs=2, progress=lambda phase, share: told.append((phase, share)))
+    assert {phase for phase, _ in told} >= {"cells", "neighbours"}
+    assert told[-1][1] == 1.0
+
+    def interrupt(_phase: str, _share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        NeighbourGraph(rows, 8, n_jobs=2, progress=interrupt)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine")]
