@@ -72,8 +72,7 @@ def _print_market(shown: MarketShown) -> None:
     say(f"(b) less (a): {with_interval(shown.difference)} of genuine applicants, at the strict rule's leakage")
     for certificate in shown.certificates:
         say(certificate)
-    for note in shown.notes:
-        say(f"note: {note}")
+    say(shown.gate)
     say("An illustrative simulation: evidence about the method, not about a real shop.")
     say(f"report:  {shown.report}")
     say(f"decided: {shown.decisions}")
@@ -87,18 +86,18 @@ def _print_households(shown: HouseholdsShown) -> None:
         "Nobody resells here, so this shows friction only; it cannot show leakage."
     )
     say(shown.calibration)
-    columns = ("group", ">households", *(f">{name}" for name in shown.dispositions))
-    for title, groups in (
-        ("All", shown.everyone),
-        ("By household size", shown.by_size),
-        ("By income", shown.by_income),
-    ):
-        print_table(title, columns, (_mix_row(group, shown.dispositions) for group in groups))
+    everyone = shown.everyone[0].mix
+    counts = ((name, everyone.get(name, 0), share(everyone.get(name, 0) / total)) for name in shown.dispositions)
+    print_table("What the default policy does with them", ("disposition", ">households", ">share"), counts)
+    met = tuple(name for name in shown.dispositions if everyone.get(name))
+    columns = ("", ">households", *(f">{name}" for name in met))
+    for title, groups in (("By household size", shown.by_size), ("By income", shown.by_income)):
+        print_table(title, columns, (_mix_row(group, met) for group in groups))
     reasons = ((reason, count, share(count / total)) for reason, count in shown.reasons)
     print_table("Reasons that hit them most", ("reason", ">households", ">share"), reasons)
     say(f"decided: {shown.decisions}")
 
 
 def _mix_row(group: GroupMix, dispositions: tuple[str, ...]) -> tuple[object, ...]:
-    counts = (group.mix.get(disposition, 0) for disposition in dispositions)
-    return (group.name, group.households, *(f"{count} ({share(count / group.households)})" for count in counts))
+    shares = (share(group.mix.get(disposition, 0) / group.households) for disposition in dispositions)
+    return (group.name, group.households, *shares)

@@ -112,7 +112,7 @@ def print_verification(verified: Verified) -> None:
     for warning in verified.report.warnings:
         say(f"note: {warning}")
     for certificate in verified.report.certificates:
-        say(certificate.statement)
+        say(certificate.line)
     say("gate: open" if verified.report.judgement.opens else "gate: shut")
     for reason in verified.report.judgement.reasons:
         say(f"  {reason}")

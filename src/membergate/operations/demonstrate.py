@@ -23,6 +23,7 @@ from membergate.operations.publish import publish
 from membergate.operations.simulate import simulate
 from membergate.operations.verify import Verified, verify
 from membergate.operations.workspace import Workspace
+from membergate.verification.gate import GateJudgement
 
 LEARNED_SHARE = 0.45
 """Share of the simulated applications that lie before the demonstration's instant of learning."""
@@ -48,7 +49,7 @@ class MarketShown:
     difference: Measurement
     reviewed: int
     certificates: tuple[str, ...]
-    notes: tuple[str, ...]
+    gate: str
     report: Path
     decisions: Path
     workspace: Path
@@ -160,17 +161,25 @@ def _shown(verified: Verified, decisions: Path, workspace: Workspace) -> MarketS
         rows=(
             RuleRow("(a) strict threshold", equal.strict_leakage, equal.strict_genuine_admission),
             RuleRow("(b) membergate, same leakage", equal.strict_leakage, equal.score_genuine_admission),
-            RuleRow("    membergate's policy, full admission", full.leakage, full.genuine_admission),
-            RuleRow("    membergate's policy, with capped trials", holders.leakage, holders.genuine_admission),
+            RuleRow("    its policy, full admission", full.leakage, full.genuine_admission),
+            RuleRow("    its policy, capped trials too", holders.leakage, holders.genuine_admission),
         ),
         difference=equal.difference,
         reviewed=report.metrics.evidence.sampled,
-        certificates=tuple(each.statement for each in report.certificates),
-        notes=report.judgement.reasons,
+        certificates=tuple(each.line for each in report.certificates),
+        gate=_gate_line(report.judgement),
         report=verified.html,
         decisions=decisions,
         workspace=workspace.root,
     )
+
+
+def _gate_line(judgement: GateJudgement) -> str:
+    if not judgement.opens:
+        return f"gate: shut. {' '.join(judgement.reasons)}"
+    spared = sum(reason.startswith("Look-alike") for reason in judgement.reasons)
+    others = " ".join(reason for reason in judgement.reasons if not reason.startswith("Look-alike"))
+    return f"gate: open. {others} None of {spared} look-alikes is clearly harmed."
 
 
 def _survey(people: pa.Table, column: str) -> dict[str, str]:

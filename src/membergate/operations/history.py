@@ -181,7 +181,8 @@ class History:
         promotion = "promotion_id" if "promotion_id" in everything else "NULL"
         return _applications(
             self._rows(
-                f"SELECT application_id, account_id, submitted_at, visible_at, coalesce({promotion}, '') FROM applications "
+                f"SELECT application_id, account_id, submitted_at, visible_at, coalesce({promotion}, '') "
+                "FROM applications "
                 f"WHERE {column} = $value "
                 "QUALIFY row_number() OVER (PARTITION BY application_id ORDER BY visible_at) = 1 "
                 "ORDER BY submitted_at, application_id",

@@ -122,6 +122,13 @@ class CertificateReport:
     needed_at_half: int
     practical: tuple[Measurement, ...]
 
+    @property
+    def line(self) -> str:
+        """One line for a reader in a hurry: the certified sentence, or why there is none."""
+        if self.certificate.holds:
+            return f"certified: {self.statement}"
+        return f"not certified: {self.statement} {self.certificate.reason}"
+
 
 def clean_operators_at_stake(
     alpha: float, delta: float, operator_cap: int, *, weight_share: float = 1.0, stake: float = LARGEST_STAKE

@@ -79,7 +79,8 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
     The rule, with an incumbent: the upper one-sided bound of the leakage difference lies within `leakage_margin`, over
     full admissions and over all holders. For the first model: over full admissions, within `first_leakage_margin` of
     the strict-threshold policy; over all holders, leakage below the merchant share of all applicants (the door does
-    better than letting everyone in). In both cases no look-alike may be clearly harmed. Too few labels refuse a successor; a first model then goes live as unproven.
+    better than letting everyone in). In both cases no look-alike may be clearly harmed. Too few labels refuse a
+    successor; a first model then goes live as unproven.
 
     Parameters
     ----------
