@@ -21,6 +21,7 @@ from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.graph.compiling import kernel
 from membergate.engine.graph.density import density_order, mean_density
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.reach import first_listed
 
 
 class DensityPeaks(DensityClusterer):
@@ -70,7 +71,7 @@ class DensityPeaks(DensityClusterer):
         keys = np.empty(points.n_points, dtype=np.int64)
         keys[order] = np.arange(points.n_points)
         delta, above = np.full(points.n_points, np.inf), np.full(points.n_points, -1, dtype=np.int64)
-        _nearest_denser(graph.distances, graph.neighbours, keys, delta, above)
+        first_listed(graph.distances, graph.neighbours, keys, keys, delta, above)
         peaks = np.flatnonzero((above < 0) & (keys > 0))
         if len(peaks):
             delta[peaks], above[peaks] = points.nearest_of(
@@ -90,23 +91,6 @@ class DensityPeaks(DensityClusterer):
         self.centers_ = points.row_of_place[centres]
         self._restore()
         return self
-
-
-@kernel
-def _nearest_denser(
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    keys: NDArray[np.int64],
-    delta: NDArray[np.float64],
-    above: NDArray[np.int64],
-) -> None:
-    """Take the first listed neighbour that is denser."""
-    for place in range(len(keys)):
-        for slot in range(neighbours.shape[1]):
-            other = neighbours[place, slot]
-            if other >= 0 and keys[other] < keys[place]:
-                delta[place], above[place] = distances[place, slot], other
-                break
 
 
 @kernel

@@ -30,6 +30,7 @@ from membergate.engine.graph.compiling import kernel
 from membergate.engine.graph.components import flatten, unite, unite_listed
 from membergate.engine.graph.density import density_order, elbow, mean_density
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.reach import first_listed
 from membergate.engine.graph.search import exact_distance
 
 
@@ -118,13 +119,22 @@ class MDCA(DensityClusterer):
         self._points = points
         self._set_anchors(is_dense, labels)
         self._restore()
-        others = np.flatnonzero(~is_dense)
-        distances, nearest = points.nearest_of(points.index.rows[others], self._keys, self._cell_keys, itself=others)
-        labels[others] = np.where(nearest >= 0, labels[nearest], 0)
-        outlierness = np.zeros(points.n_points)
-        outlierness[others] = distances / self.dist0_ if self.dist0_ > 0 else distances
-        self._publish(density, is_dense, outlierness, labels)
+        to_dense, nearest = self._nearest_dense(graph, is_dense)
+        labels = np.where(is_dense, labels, labels[nearest])
+        self._publish(density, is_dense, to_dense / self.dist0_ if self.dist0_ > 0 else to_dense, labels)
         return self
+
+    def _nearest_dense(
+        self, graph: NeighbourGraph, is_dense: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Find each point's nearest dense point, itself where it is dense: listed, or else searched."""
+        distances, nearest = np.full(len(is_dense), np.inf), np.full(len(is_dense), -1, dtype=np.int64)
+        first_listed(graph.distances, graph.neighbours, self._keys, np.ones_like(nearest), distances, nearest)
+        alone = np.flatnonzero(~is_dense & (nearest < 0))
+        rows = graph.points.index.rows[alone]
+        distances[alone], nearest[alone] = graph.points.nearest_of(rows, self._keys, self._cell_keys, itself=alone)
+        places = np.arange(len(is_dense))
+        return np.where(is_dense, 0.0, distances), np.where(is_dense, places, nearest)
 
     def _publish(
         self,

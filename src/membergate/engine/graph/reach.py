@@ -95,6 +95,24 @@ def _count_for_cell(
 
 
 @kernel
+def first_listed(
+    distances: NDArray[np.float64],
+    neighbours: NDArray[np.int32],
+    keys: NDArray[np.int64],
+    limits: NDArray[np.int64],
+    found_distances: NDArray[np.float64],
+    found: NDArray[np.int64],
+) -> None:
+    """Take each point's first listed neighbour whose key is below the point's limit; leave the others as they are."""
+    for place in range(len(keys)):
+        for slot in range(neighbours.shape[1]):
+            other = neighbours[place, slot]
+            if other >= 0 and keys[other] < limits[place]:
+                found_distances[place], found[place] = distances[place, slot], other
+                break
+
+
+@kernel
 def nearest_allowed(
     index: CellIndex,
     rows: NDArray[np.float64],

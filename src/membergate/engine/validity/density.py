@@ -73,18 +73,21 @@ def _describe(rows: NDArray[np.float64], n_all: int) -> _Cluster:
 
 
 def _tree(reach: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Grow the minimum spanning tree of a dense matrix (Prim)."""
+    """Grow the minimum spanning tree of a dense matrix (Prim).
+
+    Many edges are equally long; a row hangs on the first row that is as near, as in the `hdbscan` library.
+    """
     n_rows = len(reach)
     ends, lengths = np.empty((n_rows - 1, 2), dtype=np.int64), np.empty(n_rows - 1)
-    nearest, source = reach[0].copy(), np.zeros(n_rows, dtype=np.int64)
+    nearest = reach[0].copy()
     is_out = np.ones(n_rows, dtype=np.bool_)
     is_out[0] = False
     for step in range(n_rows - 1):
         row = int(np.argmin(np.where(is_out, nearest, np.inf)))
-        ends[step], lengths[step] = (source[row], row), nearest[row]
+        equals = np.flatnonzero(~is_out & np.isclose(reach[row], nearest[row]))
+        ends[step], lengths[step] = (equals[0], row), nearest[row]
         is_out[row] = False
-        is_nearer = reach[row] < nearest
-        source[is_nearer], nearest[is_nearer] = row, reach[row][is_nearer]
+        np.minimum(nearest, reach[row], out=nearest)
     return ends, lengths
 
 
