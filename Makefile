@@ -33,6 +33,7 @@ check: $(READY) ## formatting, lint, types, layers, the house's own rules, docs 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/house
+	$(BIN)/mkdocs build --strict
 
 bench: $(READY) ## measured cost of the hot paths, each beside its peer
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

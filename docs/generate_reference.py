@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -13,9 +14,23 @@ from typer.main import get_command
 from membergate.cli.app import app
 from membergate.domain.errors import MembergateError
 from membergate.learning.features import CATALOGUE
+from membergate.market.declaring import Column, Kind
 from membergate.market.schema import TABLES
 from membergate.operations.features import card
 from membergate.store.tabular import SCHEMA
+
+KINDS = {
+    Kind.ID: "id: text, at most 256 characters",
+    Kind.TEXT: "text",
+    Kind.CHOICE: "one of a few words",
+    Kind.CURRENCY: "ISO 4217 code",
+    Kind.MONEY: "whole number of minor units",
+    Kind.COUNT: "whole number",
+    Kind.NUMBER: "number",
+    Kind.TIME: "instant",
+    Kind.FLAG: "true or false",
+}
+TYPES = {"string": "text", "double": "number", "bool": "true or false", "list<item: string>": "list of texts"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -43,18 +58,21 @@ def commands() -> Iterator[str]:
             if parameter.name == "help":
                 continue
             names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-            default = "" if parameter.required or parameter.default is None else f"`{parameter.default}`"
-            yield f"| {names} | {default} | {_cell(getattr(parameter, 'help', None))} |"
+            yield f"| {names} | {_default(parameter)} | {_cell(getattr(parameter, 'help', None))} |"
         yield ""
 
 
 def features() -> Iterator[str]:
     """Write one card a feature."""
-    yield "# Features\n\nEvery feature is computed as of an instant: nothing that became known later can reach it.\n"
+    yield "# Features\n\nEvery feature is computed as of an instant: nothing that became known later can reach it."
+    yield "*Hard to evade* says what makes a feature dearer to evade, and how dear: `+` cheap, `++` moderate, `+++` it"
+    yield "destroys the profit. *May harm* names the genuine members whom the feature may take for merchants.\n"
     for feature in CATALOGUE.values():
         yield f"## {feature.id} {feature.name}\n"
-        yield "| | |\n|---|---|"
-        yield from (f"| {name} | {_cell(text)} |" for name, text in card(feature).items())
+        yield "| property | value |\n|---|---|"
+        lines = card(feature) | {"sql": f"`{feature.sql}`"}
+        lines["needs"] = lines["needs"] or "any column that links accounts to an operator"
+        yield from (f"| {name} | {_cell(text)} |" for name, text in lines.items() if name != "name")
         yield ""
 
 
@@ -65,24 +83,27 @@ def market_schema() -> Iterator[str]:
     yield "`_tok` holds a token.\n"
     for table in TABLES.values():
         yield f"## {table.name}{' (required)' if table.is_required else ''}\n"
-        yield "| column | type | required | allowed |\n|---|---|---|---|"
+        yield "| column | holds | required | allowed |\n|---|---|---|---|"
         for column in table.columns:
-            required, choices = "yes" if column.is_required else "", ", ".join(column.choices)
-            yield f"| `{column.name}` | {column.kind} | {required} | {choices} |"
+            required = "yes" if column.is_required else ""
+            yield f"| `{column.name}` | {KINDS[column.kind]} | {required} | {_allowed(column)} |"
         yield ""
 
 
 def decision_record() -> Iterator[str]:
     """Write the decision record's columns."""
-    yield "# Decision record\n\nOne row a decision, whatever made it, in this order and with these types.\n"
+    yield "# Decision record\n\nOne row a decision, whatever made it, in this order and with these types. The texts"
+    yield "`evidence`, `counterfactual`, `caps` and `contributions` are JSON documents.\n"
     yield "| column | type |\n|---|---|"
-    yield from (f"| `{field.name}` | {field.type} |" for field in SCHEMA)
+    yield from (f"| `{field.name}` | {_type(str(field.type))} |" for field in SCHEMA)
 
 
 def errors() -> Iterator[str]:
     """Write one row an error code."""
     yield "# Errors\n\nEvery error says what, where, what is allowed and the next step.\n"
     yield "| code | exit code | meaning |\n|---|---|---|"
+    for room in ("deciding", "engine", "learning", "market", "operations", "service", "store", "verification"):
+        import_module(f"membergate.{room}")  # a room's errors exist once it is imported
     for kind in sorted(_subclasses(MembergateError), key=lambda kind: kind.code):
         yield f"| `{kind.code}` | {kind.exit_code} | {_cell((kind.__doc__ or '').splitlines()[0])} |"
 
@@ -93,6 +114,32 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
             yield from _walk(f"{path} {name}", child)
     else:
         yield path, command
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.default, bool):
+        flags = parameter.opts if parameter.default else parameter.secondary_opts
+        return f"`{flags[0]}`" if flags else "off"
+    return "" if parameter.default is None else f"`{parameter.default}`"
+
+
+def _allowed(column: Column) -> str:
+    if column.choices:
+        return ", ".join(column.choices)
+    least, most = (None if end is None else _number(end) for end in (column.minimum, column.maximum))
+    if least is not None and most is not None:
+        return f"{least} to {most}"
+    return "" if least is most is None else f"at least {least}" if most is None else f"at most {most}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
+
+
+def _type(arrow: str) -> str:
+    return "instant, UTC" if arrow.startswith("timestamp") else TYPES[arrow]
 
 
 def _subclasses(kind: type[MembergateError]) -> Iterator[type[MembergateError]]:

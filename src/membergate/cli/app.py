@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 from typer.main import get_command
 
 from membergate import __version__
 from membergate.cli import demonstrations, doors, markets, models
 from membergate.cli.rendering import ERR, print_error
-from membergate.domain.errors import MembergateError, WorkspaceError
+from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
+
+INTERRUPTED = 130
+"""What Typer makes of Ctrl-C, too."""
 
 app = typer.Typer(
     name="membergate",
     help="Admit more genuine members at the same leakage, and prove it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -26,10 +27,16 @@ for room in (demonstrations, markets, models, doors):
 
 
 @app.callback(invoke_without_command=True)
-def _root(*, version: bool = typer.Option(default=False, help="Print the version.", show_default=False)) -> None:
+def _root(
+    context: typer.Context,
+    *,
+    version: bool = typer.Option(False, "--version", help="Print the version.", show_default=False),
+) -> None:
     if version:
         print(f"membergate {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
@@ -40,12 +47,10 @@ def main() -> None:
     except MembergateError as error:
         print_error(error, as_json=as_json)
         code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        ERR.print("membergate: interrupted; the workspace is as it was before the command", style="bold")
-        code = 130
+    except typer.TyperException as error:
+        code = _print_misuse(error, as_json=as_json)
+    except typer.Abort:
+        code = INTERRUPTED
     except OSError as error:
         failure = WorkspaceError(
             f"the system refused: {error.strerror or error}",
@@ -54,4 +59,15 @@ def main() -> None:
         )
         print_error(failure, as_json=as_json)
         code = failure.exit_code
+    if code == INTERRUPTED:
+        ERR.print("membergate: interrupted; the workspace is as it was before the command", style="bold")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_misuse(error: typer.TyperException, *, as_json: bool) -> int:
+    """Print what Typer did not understand as every other error is printed."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "membergate"
+    misuse = BadInputError(error.format_message().strip().rstrip("."), next_step=f"{command} --help")
+    print_error(misuse, as_json=as_json)
+    return misuse.exit_code

@@ -14,9 +14,7 @@ from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption
 if TYPE_CHECKING:
     from membergate.market.loading import LoadReport
 
-features = typer.Typer(
-    no_args_is_help=True, help="The feature catalogue, what is computable here, a table as of an instant."
-)
+features = typer.Typer(help="The feature catalogue, what is computable here, a table as of an instant.")
 
 
 def register(app: typer.Typer) -> None:
