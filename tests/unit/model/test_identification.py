@@ -16,8 +16,9 @@ from membergate.learning.model import IdentificationModel, Labelling, load_model
 from membergate.learning.model.identification import folds_of
 
 if TYPE_CHECKING:  # pytest would take a class of this name for a test
-    from membergate.learning.model import Testimony
     from tests.unit.model.conftest import Population
+
+    from membergate.learning.model import Testimony
 
 
 def arrays(testimony: Testimony) -> list[np.ndarray]:
