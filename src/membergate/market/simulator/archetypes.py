@@ -239,7 +239,7 @@ MERCHANTS: tuple[Archetype, ...] = (
     Archetype(
         "M1", "single-account merchant", 0.025, taste=_RESALE_TASTE, review_rate=0.06, return_rate=0.03, views=3.0,
         resale=Resale(
-            8.0, 7, 60, (1.3, 8.0, 1.2), 3, 1.5, {"G1": 0.5, "G3": 0.35, "G2": 0.15}, 0.6, 0.95, 0.95, 75,
+            8.0, 7, 60, (1.3, 8.0, 1.2), 3, 1.5, {"G1": 0.5, "G3": 0.35, "G2": 0.15}, 0.45, 0.95, 0.97, 85,
             cold_start=0.15, drop_ship=0.15, place_kinds={"home": 0.6, "shop": 0.25, "warehouse": 0.15},
             company_invoice=0.08, seller_link=0.12, business_use=0.06,
         ),
@@ -247,7 +247,7 @@ MERCHANTS: tuple[Archetype, ...] = (
     Archetype(
         "M2", "multi-account ring", 0.03, taste=_RESALE_TASTE, review_rate=0.03, return_rate=0.02, views=1.5,
         resale=Resale(
-            5.0, 4, 20, (1.5, 9.0, 1.0), 3, 1.3, {"G1": 0.8, "G3": 0.2}, 0.35, 0.95, 0.94, 60,
+            5.0, 4, 20, (1.5, 9.0, 1.0), 3, 1.3, {"G1": 0.8, "G3": 0.2}, 0.3, 0.95, 0.97, 70,
             cold_start=0.16, grouping=Grouping.ONE_OPERATOR, drop_share=0.5, drop_ship=0.08,
             place_kinds={"home": 0.4, "warehouse": 0.4, "forwarder": 0.2}, automation=0.3,
         ),
@@ -255,7 +255,7 @@ MERCHANTS: tuple[Archetype, ...] = (
     Archetype(
         "M3", "crowd-buy ring", 0.015, taste=_RESALE_TASTE, review_rate=0.11, views=3.5,
         resale=Resale(
-            2.5, 4, 16, (1.2, 7.0, 1.0), 3, 1.0, {"G1": 0.5, "G2": 0.2, "G3": 0.3}, 0.9, 1.0, 0.92, 70,
+            2.5, 4, 16, (1.2, 7.0, 1.0), 3, 1.0, {"G1": 0.5, "G2": 0.2, "G3": 0.3}, 0.85, 1.0, 0.95, 80,
             cold_start=0.05, grouping=Grouping.CROWD_BUY, drop_share=0.3,
             place_kinds={"warehouse": 0.5, "shop": 0.3, "home": 0.2},
         ),
@@ -264,7 +264,7 @@ MERCHANTS: tuple[Archetype, ...] = (
         "M4", "category merchant", 0.025, taste=_RESALE_TASTE | {"staples": 2.0, "snacks": 2.0}, review_rate=0.04,
         return_rate=0.025, views=2.0,
         resale=Resale(
-            4.0, 18, 200, (1.5, 10.0, 1.1), 2, 2.2, {"G1": 0.6, "G2": 0.4}, 0.4, 0.97, 0.96, 100, regularity=6.0,
+            4.0, 18, 200, (1.5, 10.0, 1.1), 2, 2.2, {"G1": 0.6, "G2": 0.4}, 0.35, 0.97, 0.98, 110, regularity=6.0,
             cold_start=0.12, hours="business", drop_share=0.2,
             place_kinds={"shop": 0.6, "warehouse": 0.25, "office": 0.15}, company_invoice=0.5, seller_link=0.4,
             business_use=0.25,
@@ -274,7 +274,7 @@ MERCHANTS: tuple[Archetype, ...] = (
         "M5", "coupon farmer", 0.015, taste={"snacks": 2.0, "drinks": 2.0, "personal_care": 2.0, "household": 2.0},
         coupon=0.9, review_rate=0.03, return_rate=0.03, views=1.5,
         resale=Resale(
-            10.0, 1.3, 4, (2.0, 5.0, 0.3), 6, 1.2, {"G1": 1.0}, 0.1, 0.85, 0.92, 45, cold_start=0.28, drop_share=0.5,
+            10.0, 1.3, 4, (2.0, 5.0, 0.3), 6, 1.2, {"G1": 1.0}, 0.1, 0.85, 0.97, 55, cold_start=0.28, drop_share=0.5,
             drop_ship=0.25, automation=0.35,
         ),
     ),
@@ -289,7 +289,7 @@ MERCHANTS: tuple[Archetype, ...] = (
     Archetype(
         "M7", "slow-burn mimic", 0.01, taste=_RESALE_TASTE, review_rate=0.11, views=4.5,
         resale=Resale(
-            5.0, 4.5, 20, (1.2, 5.0, 1.0), 3, 1.2, {"G2": 0.5, "G3": 0.5}, 0.5, 0.95, 0.88, 75, cold_start=0.05,
+            5.0, 4.5, 20, (1.2, 5.0, 1.0), 3, 1.2, {"G2": 0.5, "G3": 0.5}, 0.45, 0.95, 0.92, 85, cold_start=0.05,
             hours="evening", drop_share=0.15, drop_ship=0.05, carelessness=(1.0, 4.0), ramp_days=35,
         ),
     ),

@@ -53,7 +53,7 @@ def _orders(world: World, writer: Writer, known: Floats, is_known: Bools) -> dic
         "order_id": writer.ids("order", row),
         "account_id": writer.ids("account", ledger.account[row]),
         "ordered_at": writer.instants(ledger.time[row]),
-        "status": writer.names(_STATUSES, np.where(is_update, status[row], 0)),
+        "status": writer.names(_STATUSES, np.where(is_update | (changed <= known)[row], status[row], 0)),
         "currency": writer.names(("CNY",), np.zeros(len(row), dtype=np.int64)),
         "total_minor": whole(ledger.total_minor[row]),
         "store_id": writer.ids("store", _common_store(world)[row]),

@@ -28,6 +28,7 @@ _THREES_SHARE = 0.25
 _EARLINESS = 2.5
 _LATENESS_DAYS = 5.0
 _THRIFT_SPREAD = 0.7
+_KEEN_SHARE, _KEEN_THRIFT = 0.12, 0.95
 _SECOND_ACCOUNT_SHARE = 0.03
 _THROWAWAYS = ("M5", "M6")
 
@@ -240,7 +241,7 @@ def _registrations(rng: np.random.Generator, archetype: Ints, ring: Ints, applie
     cold_start = np.array([a.resale.cold_start if a.resale else a.cold_start for a in ARCHETYPES])
     opened_ago = rng.lognormal(np.log(330.0), 0.9, count) + 12
     # merchants warm an account up for some days, most people want to join at once
-    just_now = rng.exponential(1.0, count) * np.where(archetype >= len(GENUINE), 10.0, 5.0) + 0.002
+    just_now = rng.exponential(1.0, count) * np.where(archetype >= len(GENUINE), 15.0, 5.0) + 0.002
     is_cold = rng.random(count) < cold_start[archetype]
     # a ring opens or buys its accounts in one go, so its members mostly share the leader's way
     of_one_operator = archetype == ARCHETYPE_INDEX["M2"]
@@ -284,10 +285,11 @@ def _vigour(rng: np.random.Generator, archetype: Ints, life: Ints) -> tuple[Floa
 
 
 def _thrift(rng: np.random.Generator, life: Ints) -> Floats:
-    """Draw how much each account is drawn to deals: in every walk of life some are thrifty and some never look."""
+    """Draw how much each account is drawn to deals: in every walk of life some look for little else, some never."""
     pull = np.array([a.deal_pull for a in ARCHETYPES])[life]
     thrift: Floats = np.clip(pull * np.exp(rng.normal(0.0, _THRIFT_SPREAD, len(life))), 0.02, 0.97)
-    return thrift
+    is_keen = happens(rng, _KEEN_SHARE, len(life))
+    return np.where(is_keen, _KEEN_THRIFT, thrift)
 
 
 def _first_days(rng: np.random.Generator, archetype: Ints, registered: Floats, applied: Floats) -> Floats:

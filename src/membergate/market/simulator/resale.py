@@ -18,8 +18,9 @@ _PARTICIPATION = {Grouping.SINGLE: 1.0, Grouping.ONE_OPERATOR: 0.7, Grouping.CRO
 _CANDIDATES = 14
 _HANDLING_SHARE = 0.02
 _HANDLING_MINOR = 60
-_BELIEF_NOISE = 0.11
-_LISTING_NOISE = 0.18
+_BELIEF_NOISE = 0.09
+_LISTING_NOISE = 0.22
+_TO_THE_LIMIT_SHARE = 0.45
 _STORAGE_UNITS = 600
 
 
@@ -225,7 +226,7 @@ def _buy(
     # price falls by half of its height over `resale_depth` units, so the margin is gone after this many
     until_no_margin = 2 * catalogue.resale_depth[sku] * margin / market
     limit = np.where(catalogue.limit_quantity[sku] > 0, catalogue.limit_quantity[sku], _STORAGE_UNITS)
-    wanted = np.where((limit < _STORAGE_UNITS) & happens(rng, 0.6, len(order)), limit, wanted)
+    wanted = np.where((limit < _STORAGE_UNITS) & happens(rng, _TO_THE_LIMIT_SHARE, len(order)), limit, wanted)
     quantity = np.maximum(1, np.minimum(np.minimum(wanted, limit), until_no_margin)).astype(np.int64)
     resale_price = np.rint(market * (1 - 0.5 * quantity / catalogue.resale_depth[sku]).clip(0.3)).astype(np.int64)
     kept, order = np.unique(order, return_inverse=True)
