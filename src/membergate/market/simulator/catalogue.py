@@ -142,15 +142,12 @@ def catalogue_of(scenario: Scenario) -> Catalogue:
     rng = stream(scenario.seed, "catalogue")
     of_shelf = np.array([place for place, aisle in enumerate(_AISLES) for _ in aisle.shelves])
     popularity = np.array([_AISLES[aisle].popularity for aisle in of_shelf]) * rng.gamma(4.0, 0.25, len(of_shelf))
-    room = popularity**0.6
-    shelf_size = np.maximum(6, np.rint(scenario.skus * room / room.sum())).astype(np.int64)
+    shelf_size = _shelf_sizes(scenario.skus, popularity)
     shelf = np.repeat(np.arange(len(of_shelf)), shelf_size)
     aisle = of_shelf[shelf]
-    count = len(shelf)
-    third_parties = max(0, scenario.stores - len(_AISLES))
-    store_aisle = np.r_[np.arange(len(_AISLES)), rng.integers(0, len(_AISLES), third_parties)]
+    store_aisle = _store_aisles(rng, scenario.stores)
     list_price_minor = _price_tags(rng, aisle)
-    pull = np.clip(np.array([_AISLES[place].resale for place in aisle]) + rng.normal(0, 0.15, count), 0, 1.1)
+    pull = _pull(rng, aisle)
     everyday, is_subsidised, member_rate = _price_rules(rng, pull, _place_on_shelf(shelf_size))
     limit, window = _limits(rng, is_subsidised)
     variant_group, variant = _variants(rng, shelf, aisle)
@@ -172,15 +169,37 @@ def catalogue_of(scenario: Scenario) -> Catalogue:
         deal_discount=_deals(rng, scenario, everyday),
         limit_quantity=limit,
         limit_window_days=window,
-        pack_size=_PACK_SIZES[rng.integers(0, len(_PACK_SIZES), count)],
+        pack_size=_PACK_SIZES[rng.integers(0, len(_PACK_SIZES), len(shelf))],
         carton_size=np.array([_AISLES[place].carton for place in aisle]),
         variant_group=variant_group,
         variant=variant,
-        brand=shelf * 8 + (8 * rng.random(count) ** 1.5).astype(np.int64),
-        resale_depth=rng.lognormal(5.0, 0.6, count) * (0.4 + pull),
+        brand=shelf * 8 + (8 * rng.random(len(shelf)) ** 1.5).astype(np.int64),
+        resale_depth=rng.lognormal(5.0, 0.6, len(shelf)) * (0.4 + pull),
         store_aisle=store_aisle,
         store_is_first_party=np.arange(len(store_aisle)) < len(_AISLES),
     )  # fmt: skip
+
+
+def _pull(rng: np.random.Generator, aisle: Ints) -> Floats:
+    """Draw how much each SKU is sought by resellers: its aisle's figure, more or less."""
+    pull: Floats = np.clip(
+        np.array([_AISLES[place].resale for place in aisle]) + rng.normal(0, 0.15, len(aisle)), 0, 1.1
+    )
+    return pull
+
+
+def _shelf_sizes(skus: int, popularity: Floats) -> Ints:
+    """Divide the SKUs over the shelves: popular shelves are longer, but less than they are popular."""
+    room = popularity**0.6
+    sizes: Ints = np.maximum(6, np.rint(skus * room / room.sum())).astype(np.int64)
+    return sizes
+
+
+def _store_aisles(rng: np.random.Generator, stores: int) -> Ints:
+    """Open one store of the shop's own in each aisle, and the others anywhere."""
+    third_parties = max(0, stores - len(_AISLES))
+    aisles: Ints = np.r_[np.arange(len(_AISLES)), rng.integers(0, len(_AISLES), third_parties)]
+    return aisles
 
 
 def _price_tags(rng: np.random.Generator, aisle: Ints) -> Ints:
