@@ -298,7 +298,7 @@ def example_market(seed: int, *, accounts: int = 30, orders: int = 500) -> dict[
             market_price_minor=[480 + 110 * i if i % 3 else None for i in range(24)],
         ),
         "addresses": _rows(
-            np.full(12, np.datetime64(0, "us")),
+            np.where(np.arange(12) % 5 == 0, _instant(np.linspace(0.0, 165.0, 12)), np.datetime64(0, "us")),
             address_id=[f"p{i}" for i in range(12)],
             kind=[_KINDS[i % 6] for i in range(12)],
             geohash=[f"g{i // 2}" for i in range(12)],

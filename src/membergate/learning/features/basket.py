@@ -17,7 +17,7 @@ FEATURES = (
         sense=-1,
         harms=("newcomer", "collector", "office"),
         robust_variant="beaten by decoys, which cost margin +",
-        window_days=365,
+        window_days=180,
         minimum_evidence=3,
     ),
     Feature(
@@ -47,7 +47,7 @@ FEATURES = (
         sense=+1,
         harms=("bargain_hunter", "collector"),
         robust_variant="SKUs are scored by what many accounts do, each counted once +++",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
 )

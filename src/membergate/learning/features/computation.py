@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from membergate.learning.features.catalogue import chosen
-from membergate.learning.features.compiler import Compiler, Program
+from membergate.learning.features.compiler import Compiler, Step
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
 from membergate.learning.features.lineage import Columns, is_computable, measures_of
@@ -76,19 +76,24 @@ def compute(
     return FeatureTable(spine, operators.operator_ids, ids, values, absences, context)
 
 
-def run(connection: duckdb.DuckDBPyConnection, program: Program, n: int) -> dict[str, NDArray[Any]]:
+def run(connection: duckdb.DuckDBPyConnection, program: Iterable[Step], n: int) -> dict[str, NDArray[Any]]:
     """Run a program over the standing spine and give each measure by row, shape (n,); NaN or None where absent."""
     numbers: dict[str, NDArray[Any]] = {}
+    made: set[str] = set()
     try:
-        for table, sql in program.tables.items():
-            connection.execute(f"CREATE TEMP TABLE {table} AS {sql}")
-        for query in program.queries:
-            columns = connection.execute(query.sql).fetchnumpy()
-            rows = columns["row_id"]
-            for measure in query.measures:
-                numbers[measure] = _scattered(columns[measure], rows, n)
+        for step in program:
+            if step.table:
+                connection.execute(f"CREATE TEMP TABLE {step.table} AS {step.sql}")
+                made.add(step.table)
+            else:
+                columns = connection.execute(step.sql).fetchnumpy()
+                rows = columns["row_id"]
+                numbers |= {measure: _scattered(columns[measure], rows, n) for measure in step.measures}
+            for table in step.done_with:
+                connection.execute(f"DROP TABLE {table}")
+                made.remove(table)
     finally:
-        for table in program.tables:
+        for table in made:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
     return numbers
 
@@ -151,7 +156,7 @@ def _planned(
     wanted: tuple[Feature, ...],
     columns: tuple[tuple[str, tuple[str, ...]], ...],
     scalars: tuple[tuple[str, float], ...],
-) -> tuple[frozenset[Feature], Program]:
+) -> tuple[frozenset[Feature], tuple[Step, ...]]:
     """Compile what the columns can feed. Kept, because a door asks the same thing of every applicant."""
     there = dict(columns)
     computable = [feature for feature in wanted if all(is_computable(m, there) for m in measures_of(feature))]
@@ -176,6 +181,7 @@ def _valued(
         denominator = numbers[f"{feature.id}_denominator"]
         values = shrunk(values, denominator, norms.priors.get(feature.id, 0.0), feature.shrinkage)
     if feature.value_of_nothing is not None:
+        # Whether there is evidence enough is asked below, whatever the value.
         values = np.where(np.isnan(values), feature.value_of_nothing, values)
     is_there = np.isfinite(values) & (evidence >= feature.minimum_evidence)
     absences = np.where(is_there, OBSERVED, NOT_OBSERVED).astype(np.uint8)

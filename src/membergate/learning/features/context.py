@@ -24,7 +24,7 @@ _TEXTS = {
 _COUNTS = {
     "tenure_days": Measure("subject", "MAX(tenure_days)", scope="account"),
     "history_days": Measure("order", "MAX(age_days)", scope="account"),
-    "orders": Measure("order", "COUNT(DISTINCT order_key)", scope="account"),
+    "orders": Measure("order", "COUNT(*)", scope="account"),
     "units": Measure("line", "SUM(units)", scope="account"),
 }
 _RATIOS = {

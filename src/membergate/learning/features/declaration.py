@@ -72,6 +72,8 @@ class Feature:
         One SQL aggregate over the grain's columns, the value of one spine row.
     evidence
         SQL aggregate: how many rows, orders or units stand behind the value (`n_eff`).
+    evidence_grain
+        What the evidence aggregates, where it is another relation than the value's; empty for the same.
     minimum_evidence
         Below this the value is `not_observed`.
     sense
@@ -87,7 +89,7 @@ class Feature:
     shrinkage
         How a rate on little evidence is pulled to the population's; None where it is not.
     value_of_nothing
-        The value where the source is there and holds no row for the subject; None is the absence `not_observed`.
+        The value where there is evidence enough but no row of the grain; None is the absence `not_observed`.
     """
 
     id: str
@@ -101,6 +103,7 @@ class Feature:
     sense: Literal[-1, 0, 1]
     harms: tuple[str, ...]
     robust_variant: str
+    evidence_grain: str = ""
     minimum_evidence: int = 1
     window_days: int | None = None
     scope: Scope = "operator"
@@ -115,7 +118,7 @@ class Feature:
     @property
     def evidence_count(self) -> Measure:
         """The measure of the evidence behind it."""
-        return Measure(self.grain, self.evidence, self.window_days, self.scope)
+        return Measure(self.evidence_grain or self.grain, self.evidence, self.window_days, self.scope)
 
     @property
     def denominator(self) -> Measure | None:

@@ -17,7 +17,7 @@ FEATURES = (
         sense=+1,
         harms=("bargain_hunter",),
         robust_variant="shrunk, against peers",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("COUNT(*)", strength=5),
     ),
     Feature(
@@ -32,7 +32,7 @@ FEATURES = (
         sense=+1,
         harms=("collector", "bargain_hunter"),
         robust_variant="where there is no market price, the median price that non-members paid +++",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
     Feature(

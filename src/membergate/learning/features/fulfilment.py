@@ -17,7 +17,7 @@ FEATURES = (
         sense=+1,
         harms=("gift_giver",),
         robust_variant="shrunk by eight recipients' worth of the population's share +++",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("COUNT(*)", strength=8),
     ),
     Feature(
@@ -36,7 +36,7 @@ FEATURES = (
         sense=-1,
         harms=("gift_giver", "family_abroad"),
         robust_variant="dorms, schools, offices, pickup points and lockers count as one's own place",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
     Feature(
@@ -51,7 +51,7 @@ FEATURES = (
         sense=+1,
         harms=("dorm", "rural_pickup", "office"),
         robust_variant="logarithmic, capped, normalised by kind; believed only together with H5 ++",
-        window_days=365,
+        window_days=180,
     ),
 )
 """The family's declarations."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from membergate.learning.features.expressions import columns_of
+
 DAY_US = 86_400_000_000
 """Microseconds in a day."""
 LONGEST_WINDOW_DAYS = 365
@@ -29,22 +31,31 @@ class Join:
     alias
         The name under which columns refer to it.
     table
-        A market table, cut as of the instant, or a norm (`norm_…`), which is fitted and needs no cut.
+        A market table, cut as of the instant; or a norm (`norm_…`), which is fitted and needs no cut; or another
+        relation (`feature_…`), which is cut already.
     on
         The SQL condition, over `e` and earlier aliases.
     is_inner
         Whether an event without a match is dropped.
+    with_norm
+        A norm and its key, joined to the table beforehand: one join less for every event.
     """
 
     alias: str
     table: str
     on: str
     is_inner: bool = False
+    with_norm: str = ""
 
     @property
-    def is_norm(self) -> bool:
-        """Whether it joins a fitted norm."""
-        return self.table.startswith("norm_")
+    def is_cut(self) -> bool:
+        """Whether its rows need no as-of cut any more."""
+        return self.table.startswith("norm_") or self.relation in RELATIONS
+
+    @property
+    def relation(self) -> str:
+        """The name of the relation that it joins, if it joins one."""
+        return self.table.removeprefix("feature_")
 
 
 @dataclass(frozen=True)
@@ -109,32 +120,34 @@ class Companions:
 
     Parameters
     ----------
-    shared
-        The source's shared count whose keys make the thing.
+    keys, relation, window_days
+        As for `SharedCount`.
     most_accounts
-        Things that more accounts share are crowds and say nothing about pairs; the cap keeps the work linear.
+        A thing that more accounts were seen with is a crowd and says nothing about pairs; it keeps the work linear.
     """
 
-    shared: str
+    keys: tuple[str, ...]
+    relation: str
     most_accounts: int
+    window_days: int | None = None
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """Columns that a grain takes from a fitted norm by one of its keys.
+    """Columns that a grain takes from a fitted norm.
 
     Parameters
     ----------
     table
         The norm.
-    key
-        The grain's key, of the same name in the norm.
+    on
+        The SQL condition between the norm (alias `n`) and the grain (alias `g`).
     columns
         Name -> SQL over alias `n`, with its default for keys that the norm does not know.
     """
 
     table: str
-    key: str
+    on: str
     columns: dict[str, str]
 
 
@@ -177,10 +190,17 @@ class Grain:
         names = {name for lookup in self.lookups for name in lookup.columns} | {count.name for count in self.shared}
         object.__setattr__(self, "added", frozenset(names))
 
+    def behind(self, added: str) -> frozenset[str]:
+        """Give the grain's own columns by which an added column is looked up or counted."""
+        found = {key for count in self.shared if count.name == added for key in count.keys}
+        for lookup in self.lookups:
+            if added in lookup.columns:
+                found |= {name for alias, name in columns_of(lookup.on) if alias == "g"}
+        return frozenset(found)
 
-_SKU = Join("s", "skus", "s.sku_id = e.sku_id")
-_SKU_NORM = Join("n", "norm_sku", "n.sku_id = e.sku_id")
-_RESALE = ("COALESCE(s.market_price_minor, n.resale_price_minor)", "n.resale_price_minor")
+
+_SKU = Join("s", "skus", "s.sku_id = e.sku_id", with_norm="norm_sku USING (sku_id)")
+_RESALE = ("COALESCE(s.market_price_minor, s.resale_price_minor)", "s.resale_price_minor")
 
 LINE = Relation(
     "line",
@@ -189,7 +209,7 @@ LINE = Relation(
     {
         "units": ("e.quantity",),
         "sku": ("HASH(e.sku_id)",),
-        "category": ("COALESCE(s.category_l2, s.category_l1)", "s.category_l1"),
+        "category": ("HASH(COALESCE(s.category_l2, s.category_l1))", "HASH(s.category_l1)"),
         "day": (f"EPOCH_US(e.ordered_at) // {DAY_US}",),
         "paid_minor": ("e.quantity * e.net_price_minor",),
         "benefit_minor": ("e.quantity * GREATEST(0, e.list_price_minor - e.net_price_minor)",),
@@ -198,8 +218,8 @@ LINE = Relation(
             for price in _RESALE
         ),
         "gain_minor": tuple(f"e.quantity * GREATEST(0, {price} - e.net_price_minor)" for price in _RESALE),
-        "resale_score": ("COALESCE(n.resale_score, PRIOR('resale_score'))",),
-        "rarity": ("COALESCE(n.rarity, PRIOR('rarity'))",),
+        "resale_score": ("COALESCE(s.resale_score, PRIOR('resale_score'))",),
+        "rarity": ("COALESCE(s.rarity, PRIOR('rarity'))",),
         "limit_units": ("s.limit_quantity",),
         "limit_window_no": (
             f"{age_days('ordered_at')} // GREATEST(COALESCE(s.limit_window_days, {LONGEST_WINDOW_DAYS}), 1)",
@@ -207,15 +227,13 @@ LINE = Relation(
         ),
         "is_promotion_day": ("p.day IS NOT NULL",),
         "is_quiet_day": ("p.day IS NULL", "TRUE"),
-        "is_gift": ("COALESCE(o.gift, FALSE)", "FALSE"),
-        "address": ("HASH(o.address_id)",),
-        "place_kind": ("COALESCE(a.kind, 'unknown')", "'unknown'"),
+        "is_gift": ("COALESCE(o.is_gift, FALSE)", "FALSE"),
+        "address": ("o.address",),
+        "place_kind": ("o.place_kind",),
     },
     (
         _SKU,
-        _SKU_NORM,
-        Join("o", "orders", "o.order_id = e.order_id AND o.account_id = x.account_id"),
-        Join("a", "addresses", "a.address_id = o.address_id"),
+        Join("o", "feature_order", "o.row_id = x.row_id AND o.order_key = HASH(e.order_id)"),
         Join("p", "feature_promotion_days", f"p.day = EPOCH_US(e.ordered_at) // {DAY_US}"),
     ),
 )
@@ -238,23 +256,27 @@ ORDER = Relation(
 )
 """Orders, without what later becomes of them: `orders.status` is off limits."""
 
+PARCEL = Relation("parcel", "shipments", "delivered_at", {})
+"""Delivered parcels."""
+
 DELIVERY = Relation(
     "delivery",
-    "shipments",
+    "feature_shared_parcels",
     "delivered_at",
     {
         "sku": ("HASH(l.sku_id)",),
-        "place": ("HASH(COALESCE(a.geohash, e.address_id))", "HASH(e.address_id)"),
-        "week": (f"EPOCH_US(e.delivered_at) // {7 * DAY_US}",),
+        "place": ("e.place",),
+        "week": ("e.week",),
         "weekly_share": ("COALESCE(n.weekly_share, PRIOR('weekly_share'))",),
     },
     (
         Join("l", "order_lines", "l.order_id = e.order_id", is_inner=True),
-        Join("a", "addresses", "a.address_id = e.address_id"),
         Join("n", "norm_sku", "n.sku_id = l.sku_id"),
     ),
 )
-"""What was delivered where: one row a line of a delivered order. The place is the final one, after any re-routing."""
+"""What was delivered to places that several accounts used in the same week: one row a line. The place is the final one,
+after any re-routing. Deliveries to places of one's own say nothing of convergence and are left out before the lines are
+read, which saves most of the work."""
 
 APPLICATION = Relation(
     "application",
@@ -278,21 +300,28 @@ SUBJECT = Relation(
 )
 """The question itself, and the account's own row."""
 
-RELATIONS = {relation.name: relation for relation in (LINE, ORDER, DELIVERY, APPLICATION, SUBJECT)}
-"""Every relation by name."""
+RELATIONS = {relation.name: relation for relation in (ORDER, LINE, PARCEL, DELIVERY, APPLICATION, SUBJECT)}
+"""Every relation by name; one that another joins comes first."""
 
+_OF_CATEGORY = "HASH(n.category) = g.category"
 _GRAINS = (
     Grain(
         "sku_day",
         "line",
-        ("sku", "category", "age_days"),
-        {"units": "SUM(units)", "lines": "COUNT(*)", "ungifted_units": "SUM(units) FILTER (WHERE NOT is_gift)"},
+        ("sku", "age_days"),
+        {
+            "category": "MIN(category)",
+            "units": "SUM(units)",
+            "lines": "COUNT(*)",
+            "ungifted_units": "SUM(units) FILTER (WHERE NOT is_gift)",
+        },
     ),
     Grain(
         "sku",
         "sku_day",
-        ("sku", "category"),
+        ("sku",),
         {
+            "category": "MIN(category)",
             "units": "SUM(units)",
             "lines": "SUM(lines)",
             "days": "COUNT(*)",
@@ -301,7 +330,7 @@ _GRAINS = (
             "last_units": "ARG_MIN(units, age_days)",
         },
         lookups=(
-            Lookup("norm_category", "category", {"daily_units": "COALESCE(n.daily_units, PRIOR('daily_units'))"}),
+            Lookup("norm_category", _OF_CATEGORY, {"daily_units": "COALESCE(n.daily_units, PRIOR('daily_units'))"}),
         ),
     ),
     Grain(
@@ -315,9 +344,9 @@ _GRAINS = (
     Grain(
         "sku_month",
         "line",
-        ("sku", "category", "age_days // 30 AS month_no"),
-        {"units": "SUM(units)", "gain_minor": "SUM(gain_minor)"},
-        lookups=(Lookup("norm_category", "category", {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
+        ("sku", "age_days // 30 AS month_no"),
+        {"category": "MIN(category)", "units": "SUM(units)", "gain_minor": "SUM(gain_minor)"},
+        lookups=(Lookup("norm_category", _OF_CATEGORY, {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
     ),
     Grain("buying_day", "line", ("day",), {"units": "SUM(units)", "is_promotion": "BOOL_OR(is_promotion_day)"}),
     Grain(
@@ -340,7 +369,7 @@ _GRAINS = (
         lookups=(
             Lookup(
                 "norm_place_kind",
-                "place_kind",
+                "n.place_kind = g.place_kind",
                 {"typical_log_accounts": "COALESCE(n.typical_log_accounts, PRIOR('typical_log_accounts'))"},
             ),
         ),
@@ -353,25 +382,23 @@ _GRAINS = (
         ("sku", "day"),
         {"rarity": "MIN(rarity)"},
         where="is_quiet_day",
-        shared=(SharedCount("accounts", ("sku", "day"), "line", 90),),
         window_days=90,
     ),
     Grain(
         "companion",
         "quiet_bucket",
         ("other",),
-        {"rarity": "FIXED_SUM(rarity)", "days": "COUNT(DISTINCT day)", "buckets": "COUNT(*)"},
-        companions=Companions("accounts", most_accounts=20),
+        {"rarity": "FIXED_SUM(rarity)", "is_sustained": "MAX(day) > MIN(day)", "buckets": "COUNT(*)"},
+        companions=Companions(("sku", "day"), "line", most_accounts=20, window_days=90),
     ),
     Grain(
         "delivery_bucket",
         "delivery",
         ("sku", "place", "week"),
         {"members": "COUNT(DISTINCT member_no)", "weekly_share": "MIN(weekly_share)"},
-        where="place IS NOT NULL",
         shared=(
             SharedCount("accounts", ("sku", "place", "week"), "delivery", 90),
-            SharedCount("accounts_at_place", ("place",), "delivery"),
+            SharedCount("accounts_in_week", ("place", "week"), "delivery", 90),
         ),
         window_days=90,
     ),

@@ -29,7 +29,7 @@ FEATURES = (
         unit="nats",
         grain="companion",
         sql=(
-            "COALESCE(MAX(rarity) FILTER (WHERE other IS NOT NULL AND days >= 2), 0)"
+            "COALESCE(MAX(rarity) FILTER (WHERE other IS NOT NULL AND is_sustained), 0)"
             " / (5.0 + MAX(buckets) FILTER (WHERE other IS NULL))"
         ),
         evidence="MAX(buckets) FILTER (WHERE other IS NULL)",
@@ -46,8 +46,10 @@ FEATURES = (
         rationale="parcels of strangers that come together go to one buyer",
         unit="nats",
         grain="delivery_bucket",
-        sql="FIXED_SUM(SURPRISE(accounts - members, weekly_share * (accounts_at_place - members)))",
+        sql="FIXED_SUM(SURPRISE(accounts - members, weekly_share * (accounts_in_week - members)))",
         evidence="COUNT(*)",
+        evidence_grain="parcel",
+        value_of_nothing=0.0,
         sense=+1,
         harms=("rural_pickup", "dorm", "group_buy_leader"),
         robust_variant="what the place's size and the SKU's popularity explain is taken off +++",

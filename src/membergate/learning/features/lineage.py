@@ -10,7 +10,7 @@ from membergate.domain.errors import BadInputError
 from membergate.learning.features.declaration import Feature, Measure
 from membergate.learning.features.expressions import columns_of, parse, render
 from membergate.learning.features.grains import GRAINS, RELATIONS, Relation
-from membergate.market.schema import TABLES, VERSION_COLUMNS
+from membergate.market.schema import TABLES
 
 Columns = Mapping[str, tuple[str, ...]]
 """Loaded table -> the canonical columns that the data really has."""
@@ -20,8 +20,13 @@ SPINE_COLUMNS = frozenset({"row_id", "member_no", "is_self", "age_days"})
 """Columns that every relation has from the spine."""
 OTHER = "other"
 """The key of a grain of pairs: the account that shares something."""
-DERIVED_TABLES = {"feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"})}
+DERIVED_TABLES = {
+    "feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"}),
+    "feature_shared_parcels": frozenset({"shipments.order_id", "shipments.address_id", "shipments.delivered_at"}),
+}
 """Tables that the compiler makes itself, and the market columns that it makes them from."""
+DERIVED_BETTER_WITH = {"feature_shared_parcels": frozenset({"addresses.address_id", "addresses.geohash"})}
+"""And the columns that it makes them better from."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def uses(measures: Iterable[Measure]) -> frozenset[str]:
     for measure in measures:
         for relation, column in base_columns(measure.grain, measure.sql):
             for sql in RELATIONS[relation].columns[column]:
-                found |= market_columns(RELATIONS[relation], sql)
+                found |= market_columns(RELATIONS[relation], sql, at_best=True)
     return frozenset(found)
 
 
@@ -121,8 +126,18 @@ def relation_of(grain: str) -> Relation:
     return RELATIONS[grain]
 
 
-def market_columns(relation: Relation, sql: str) -> frozenset[str]:
-    """Give the market's columns that a relation's SQL reads, those of the joins that it takes included."""
+def market_columns(relation: Relation, sql: str, *, at_best: bool = False) -> frozenset[str]:
+    """Give the market's columns that a relation's SQL reads, those of the joins that it takes included.
+
+    Parameters
+    ----------
+    relation
+        Whose aliases the SQL uses.
+    sql
+        The SQL of one column.
+    at_best
+        Count every alternative of what it joins, and not only the least of them.
+    """
     read = set(columns_of(sql))
     # Backwards: a join's condition names its own alias and earlier ones.
     for join in reversed(relation.joins):
@@ -130,13 +145,30 @@ def market_columns(relation: Relation, sql: str) -> frozenset[str]:
             read |= columns_of(join.on)
     found: set[str] = set()
     for alias, name in read:
+        if alias == "x":
+            continue
         join_of_alias = relation.join(alias)
-        table = relation.table if join_of_alias is None else join_of_alias.table
-        if table in DERIVED_TABLES:
-            found |= DERIVED_TABLES[table]
-        elif table in TABLES and alias != "x" and name not in (*TABLES[table].inherited_columns, *VERSION_COLUMNS):
-            found.add(f"{table}.{name}")
+        if join_of_alias is not None and join_of_alias.relation in RELATIONS:
+            found |= _columns_behind(RELATIONS[join_of_alias.relation], name, at_best=at_best)
+        else:
+            table = relation.table if join_of_alias is None else join_of_alias.table
+            found |= _market_column(table, name, at_best=at_best)
     return frozenset(found)
+
+
+def _columns_behind(relation: Relation, column: str, *, at_best: bool) -> frozenset[str]:
+    """Give the market's columns behind one column of a relation that is joined."""
+    alternatives = relation.columns.get(column, ())
+    counted = alternatives if at_best else alternatives[-1:]
+    return _relation_needs(relation).union(*(market_columns(relation, sql, at_best=at_best) for sql in counted))
+
+
+def _market_column(table: str, name: str, *, at_best: bool) -> frozenset[str]:
+    if table in DERIVED_TABLES:
+        return DERIVED_TABLES[table] | (DERIVED_BETTER_WITH.get(table, frozenset()) if at_best else frozenset())
+    if table in TABLES and name in TABLES[table].column_names:
+        return frozenset({f"{table}.{name}"})
+    return frozenset()
 
 
 def _relation_needs(relation: Relation) -> frozenset[str]:
@@ -160,7 +192,7 @@ def _below(grain: str, name: str) -> frozenset[BaseColumn]:
         return frozenset({(grain, name)})
     declared = GRAINS[grain]
     if name in declared.added:
-        return frozenset()
+        return frozenset().union(*(_below(grain, column) for column in declared.behind(name)))
     sql = declared.columns.get(name) or key_names(grain).get(name)
     if sql is None:
         raise BadInputError(f"{grain} has no column {name!r}", allowed=", ".join((*declared.columns, *declared.added)))

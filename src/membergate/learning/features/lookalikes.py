@@ -17,9 +17,9 @@ def _share_of_orders(condition: str) -> Measure:
 
 PROFILE: dict[str, Measure] = {
     "categories": Measure("category", "COUNT(*)"),
-    "skus": Measure("sku", "COUNT(*)"),
-    "units_of_all": Measure("sku", "SUM(units)"),
-    "most_units_of_a_sku": Measure("sku", "MAX(units)"),
+    "skus": Measure("sku", "COUNT(*)", 180),
+    "units_of_all": Measure("sku", "SUM(units)", 180),
+    "most_units_of_a_sku": Measure("sku", "MAX(units)", 180),
     "recipients": Measure("recipient", "COUNT(*)"),
     "returning_recipients": Measure("recipient", "COUNT(*) FILTER (WHERE orders > 1)"),
     "benefit_ratio": Measure("line", "SUM(benefit_minor) / NULLIF(SUM(paid_minor), 0)"),

@@ -17,7 +17,7 @@ from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.computation import market_columns_of, run, standing
 from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.grains import DAY_US, LINE, LONGEST_WINDOW_DAYS, RELATIONS
+from membergate.learning.features.grains import DAY_US, LONGEST_WINDOW_DAYS, RELATIONS
 from membergate.learning.features.lineage import Columns, best_alternative, is_computable, measures_of
 from membergate.learning.features.norms import Norms, naive_utc
 from membergate.learning.features.tables import Spine
@@ -85,7 +85,8 @@ def fit_norms(
 @contextmanager
 def _population(connection: duckdb.DuckDBPyConnection, as_of: datetime, columns: Columns) -> Iterator[None]:
     """Stand up every visible line of the last year, and which accounts are of ordinary breadth and depth."""
-    category = best_alternative(LINE, "category", columns)
+    has_levels = "category_l2" in columns.get("skus", ())
+    category = "COALESCE(s.category_l2, s.category_l1)" if has_levels else "s.category_l1"
     has_member_price = "member_discount_minor" in columns.get("order_lines", ())
     is_member_price = "COALESCE(e.member_discount_minor, 0) > 0" if has_member_price else "TRUE"
     connection.execute(
@@ -177,7 +178,9 @@ def _skus(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[str, fl
     deep, spread, liquid = SCORE_WEIGHTS
     table = connection.sql(
         f"""
-        WITH depth AS (
+        WITH weeks AS (
+          SELECT DISTINCT sku_id, account, day // 7 AS week FROM norm_lines WHERE age_days < {RECENT_DAYS}
+        ), depth AS (
           SELECT sku_id, account, age_days // 30 AS month_no, SUM(units) > MIN(c.allowance) AS is_deep
           FROM norm_lines JOIN norm_category_fitted AS c USING (category) GROUP BY ALL
         ), concentration AS (
@@ -189,19 +192,20 @@ def _skus(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[str, fl
               MEDIAN(net) FILTER (WHERE NOT is_member_price AND age_days < {RECENT_DAYS}), MEDIAN(list)) AS resale,
             MEDIAN(net) AS usual
           FROM norm_lines GROUP BY sku_id
-        ), exposure AS (
-          SELECT LEAST({RECENT_DAYS}, MAX(age_days) + 1) AS days, COUNT(DISTINCT account) AS accounts FROM norm_lines
+        ), everyone AS (
+          SELECT COUNT(DISTINCT account) AS accounts FROM norm_lines
         ), popularity AS (
-          SELECT sku_id, COUNT(DISTINCT (account, day // 7)) AS account_weeks
-          FROM norm_lines WHERE age_days < {RECENT_DAYS} GROUP BY sku_id
+          SELECT sku_id, COUNT(*) AS account_weeks FROM weeks GROUP BY sku_id
+        ), active AS (
+          SELECT COUNT(*) AS account_weeks FROM (SELECT DISTINCT account, week FROM weeks)
         )
         SELECT sku_id, CAST(ROUND(resale) AS BIGINT) AS resale_price_minor,
           ({deep} * PERCENT_RANK() OVER (ORDER BY share)
            + {spread} * PERCENT_RANK() OVER (ORDER BY COALESCE((resale - usual) / NULLIF(usual, 0), 0))
            + {liquid} * PERCENT_RANK() OVER (ORDER BY c.accounts)) / {deep + spread + liquid} AS resale_score,
-          (COALESCE(account_weeks, 0) + 0.5) / GREATEST(days / 7, 1) / exposure.accounts AS weekly_share,
-          LN((exposure.accounts + 1) / (c.accounts + 1)) AS rarity
-        FROM concentration AS c JOIN prices USING (sku_id) LEFT JOIN popularity USING (sku_id), exposure
+          (COALESCE(popularity.account_weeks, 0) + 0.5) / (active.account_weeks + 1) AS weekly_share,
+          LN((everyone.accounts + 1) / (c.accounts + 1)) AS rarity
+        FROM concentration AS c JOIN prices USING (sku_id) LEFT JOIN popularity USING (sku_id), everyone, active
         ORDER BY sku_id
         """
     ).to_arrow_table()

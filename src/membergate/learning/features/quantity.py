@@ -46,7 +46,7 @@ FEATURES = (
         sense=+1,
         harms=("collector", "bargain_hunter"),
         robust_variant="Beta-shrunk, each account of the operator against its own limit ++",
-        window_days=365,
+        window_days=180,
         shrinkage=Shrinkage("COUNT(*)", strength=4),
     ),
 )

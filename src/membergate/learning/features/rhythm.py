@@ -34,7 +34,7 @@ FEATURES = (
         sense=+1,
         harms=("bargain_hunter", "newcomer"),
         robust_variant="against peers of the same regime",
-        window_days=365,
+        window_days=180,
         minimum_evidence=3,
         shrinkage=Shrinkage("SUM(units)", strength=10),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from membergate.learning.features.grains import DAY_US, Relation, SharedCount
+from membergate.learning.features.grains import DAY_US, Companions, Relation, SharedCount
 
 SPINE = "feature_spine"
 """The expanded spine: one row per spine row and member account of its operator."""
@@ -17,12 +17,16 @@ INSTANTS = "feature_instants"
 """The spine's instants by row."""
 PROMOTION_DAYS = "feature_promotion_days"
 """The days inside promotions, and since when they were known to be."""
+SHARED_PARCELS = "feature_shared_parcels"
+"""Parcels to places that several accounts used in the same week."""
+LONGEST_DATED_WINDOW_DAYS = 90
+"""No grain of dated things looks further back."""
 BUCKET_MARGIN_DAYS = 8
 """A dated thing begins at most so long before its youngest event; longer than every bucket of the grains."""
 
 
 def sightings(
-    count: SharedCount,
+    count: SharedCount | Companions,
     relation: Relation,
     keys: Mapping[str, str],
     joins: str,
@@ -65,9 +69,9 @@ WITH pairs AS (
   FROM (
     SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
     FROM "{relation.table}" AS e{joins} WHERE {" AND ".join(where)}
-  ) WHERE ({names}) IN (SELECT ({names}) FROM {of_table}) GROUP BY {names}, account
+  ) SEMI JOIN {of_table} USING ({names}) GROUP BY {names}, account
 ), shared AS (
-  SELECT * FROM pairs WHERE ({names}) IN (SELECT ({names}) FROM pairs GROUP BY {names} HAVING COUNT(*) > 1)
+  SELECT * FROM pairs SEMI JOIN (SELECT {names} FROM pairs GROUP BY {names} HAVING COUNT(*) > 1) USING ({names})
 ), versions AS (
   SELECT {names}, account, UNNEST(closed, recursive := true) FROM shared WHERE closed IS NOT NULL
   UNION ALL
@@ -103,30 +107,67 @@ FROM (
 )"""
 
 
-def paired(keys: Iterable[str], source: str, seen: str, *, most_accounts: int, own: str) -> str:
+def first_seen(companions: Companions, seen: str) -> str:
+    """Give the SELECT of the first sightings of each thing, one more than the cap: `rank` 1 is the first.
+
+    The rank of a sighting never depends on later ones, so a thing is a crowd as of t exactly when its sighting beyond
+    the cap lies at or before t.
+    """
+    names = ", ".join(companions.keys)
+    return f"""
+SELECT *, ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY since, account) AS rank FROM {seen}
+QUALIFY rank <= {companions.most_accounts + 1}"""
+
+
+def paired(companions: Companions, source: str, first: str, *, own: str) -> str:
     """Give the SELECT of a grain's rows, each for itself (`other` NULL) and once for every account that shares it.
 
     Parameters
     ----------
-    keys
-        What makes the shared thing.
+    companions
+        What is shared, and how many make a crowd.
     source
-        The grain's table, with the count `accounts`.
-    seen
-        The table of sightings.
-    most_accounts
-        Things that more accounts share are left alone.
+        The grain's table.
+    first
+        The table of first sightings.
     own
         Condition over the spine `m` for the accounts that are no others.
     """
-    match = " AND ".join(f"p.{key} = b.{key}" for key in keys)
+    match, crowd = (" AND ".join(f"{alias}.{key} = b.{key}" for key in companions.keys) for alias in ("p", "c"))
     return f"""
 SELECT b.*, NULL AS other FROM {source} AS b
 UNION ALL
 SELECT b.*, p.account FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
-JOIN {seen} AS p ON {match} AND p.since <= i.as_of AND p.until > i.as_of
+JOIN {first} AS p ON {match} AND p.since <= i.as_of AND p.until > i.as_of
 ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account AND {own}
-WHERE b.accounts BETWEEN 2 AND {most_accounts}"""
+ANTI JOIN (FROM {first} WHERE rank > {companions.most_accounts}) AS c ON {crowd} AND c.since <= i.as_of"""
+
+
+def shared_parcels(*, has_places: bool) -> str:
+    """Give the SELECT of the parcels that went where another account's parcel went in the same week.
+
+    Parameters
+    ----------
+    has_places
+        Whether addresses say where they are. A place is then a geohash, or the address where it has none, and a parcel
+        is seen once its address is known; otherwise the address is the place.
+    """
+    place, join, since, until = "e.address_id", "", "e.visible_at", "e.superseded_at"
+    if has_places:
+        place, join = "COALESCE(a.geohash, a.address_id)", "JOIN addresses AS a ON a.address_id = e.address_id"
+        since, until = "GREATEST(e.visible_at, a.visible_at)", "LEAST(e.superseded_at, a.superseded_at)"
+    days = LONGEST_DATED_WINDOW_DAYS + BUCKET_MARGIN_DAYS
+    return f"""
+WITH parcels AS (
+  SELECT e.order_id, e.account_id, e.delivered_at, HASH({place}) AS place,
+    EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {since} AS visible_at, {until} AS superseded_at
+  FROM shipments AS e {join}
+  WHERE e.delivered_at > (SELECT MIN(as_of) FROM {INSTANTS}) - INTERVAL {days} DAY
+    AND e.visible_at <= (SELECT MAX(as_of) FROM {INSTANTS})
+)
+FROM parcels SEMI JOIN (
+  SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(account_id) <> MAX(account_id)
+) USING (place, week)"""
 
 
 def promotion_days() -> str:

@@ -1,0 +1,206 @@
+"""What 5 million order lines cost on their way into the starter features, beside a scan of the same columns.
+
+Both run in a process of their own, in one run: the scan decodes every column that a feature reads and hashes each
+value; the features compute all of the catalogue for 500,000 accounts, each as of its own application. Printed are CPU
+seconds, their ratio (target: at most 6) and the peak of resident memory (target: under 3 GiB).
+
+Usage: `python benchmarks/features.py [--lines 5000000] [--accounts 500000] [--seed 1]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from membergate.learning.features import CATALOGUE, Spine, compute, fit_norms, uses
+from membergate.learning.features.lineage import measures_of
+from membergate.learning.features.norms import Norms
+from membergate.learning.identity import OperatorTable
+from membergate.market.schema import TABLES
+
+TARGET_RATIO = 6.0
+TARGET_GIB = 3.0
+MEMORY_LIMIT = "1700MB"
+"""What DuckDB may use; the rest of the peak is the spine, the answers and Python itself."""
+LAST_DAY = datetime(2025, 12, 31, tzinfo=UTC)
+_DAY = "86400000000"
+
+
+def generate(folder: Path, lines: int, accounts: int, seed: int) -> None:
+    """Write a market of Parquet parts, sorted by account and time as a warehouse writes them."""
+    orders, skus = lines // 2, max(lines // 125, 10)
+    connection = duckdb.connect(config={"threads": 2, "memory_limit": "3GB", "temp_directory": str(folder / "spill")})
+    connection.execute(
+        f"""
+        CREATE MACRO draw(i, salt, n) AS (HASH(i * 1000003 + salt + {seed} * 7919) % n)::BIGINT;
+        CREATE MACRO name(prefix, i) AS prefix || '-' || LPAD(TO_BASE((HASH(i) >> 4)::BIGINT, 32), 12, '0');
+        CREATE TABLE o AS
+        SELECT *, CASE WHEN a % 10 = 0 THEN {accounts} + a // 500 WHEN draw(i, 4, 10) < 9 THEN a
+          ELSE draw(i, 5, {accounts}) END AS place
+        FROM (SELECT i, draw(i, 1, {accounts}) AS a,
+            TIMESTAMP '2025-01-01' + TO_MICROSECONDS(draw(i, 2, 364 * {_DAY})) AS t FROM RANGE({orders}) r(i));
+        """
+    )
+    versions = "{t} AS ingested_at, {t} AS visible_at, NULL::TIMESTAMP AS superseded_at"
+    always = versions.format(t="TIMESTAMP '1970-01-01'")
+    parts = {
+        "orders": f"""
+            SELECT name('o', i) AS order_id, name('a', a) AS account_id, t AS ordered_at, 'paid' AS status,
+              'CNY' AS currency, draw(i, 3, 90000) AS total_minor, name('p', place) AS address_id,
+              name('r', CASE WHEN draw(i, 6, 10) < 8 THEN a ELSE draw(i, 7, {accounts}) END) AS recipient_tok,
+              CASE WHEN draw(i, 8, 30) = 0 THEN 'company' ELSE 'none' END AS invoice_type, draw(i, 9, 20) = 0 AS gift,
+              CASE WHEN draw(i, 10, 40) = 0 THEN 'group_buy' ELSE 'consumer' END AS lane, {versions.format(t="t")}
+            FROM o ORDER BY account_id, t""",
+        "order_lines": f"""
+            SELECT name('l', j) AS line_id, name('o', i) AS order_id,
+              name('s', FLOOR({skus} * POW(draw(j, 11, 1000000) / 1e6, 2.5))::BIGINT) AS sku_id,
+              1 + CASE WHEN draw(j, 12, 5) = 0 THEN draw(j, 13, 6) ELSE 0 END AS quantity,
+              1000 + draw(j, 14, 9000) AS list_price_minor, 900 + draw(j, 14, 8000) AS net_price_minor,
+              draw(j, 15, 300) AS member_discount_minor, name('a', a) AS account_id, t AS ordered_at,
+              {versions.format(t="t")}
+            FROM (SELECT *, i * 2 + k AS j FROM o, RANGE(2) r(k)) ORDER BY account_id, t""",
+        "shipments": f"""
+            SELECT name('h', i) AS shipment_id, name('o', i) AS order_id, name('p', place) AS address_id,
+              t + TO_DAYS((1 + draw(i, 16, 5))::INTEGER) AS delivered_at, name('a', a) AS account_id, t AS ordered_at,
+              {versions.format(t="delivered_at")}
+            FROM o ORDER BY account_id, t""",
+        "applications": f"""
+            SELECT name('q', a) AS application_id, name('a', a) AS account_id, 'plus' AS plan,
+              TIMESTAMP '2025-11-01' + TO_MICROSECONDS(draw(a, 17, 60 * {_DAY})) AS submitted_at,
+              {versions.format(t="submitted_at")}
+            FROM RANGE({accounts}) r(a)""",
+        "accounts": f"""
+            SELECT name('a', a) AS account_id, TIMESTAMP '2024-12-31' AS registered_at, 'r1' AS region_code,
+              'personal' AS declared_use, {versions.format(t="registered_at")} FROM RANGE({accounts}) r(a)""",
+        "skus": f"""
+            SELECT name('s', s) AS sku_id, 'w' || s % 12 AS category_l1, 'c' || s % 80 AS category_l2,
+              CASE WHEN s % 10 = 0 THEN 5 END AS limit_quantity, 30 AS limit_window_days,
+              CASE WHEN s % 3 > 0 THEN 1000 + draw(s, 18, 9000) END AS market_price_minor, {always}
+            FROM RANGE({skus}) r(s)""",
+        "addresses": f"""
+            SELECT name('p', p) AS address_id, 'g' || p // 3 AS geohash,
+              CASE WHEN p < {accounts} THEN 'home' WHEN p % 2 = 0 THEN 'dorm' ELSE 'pickup' END AS kind, {always}
+            FROM RANGE({accounts} + {accounts} // 500) r(p)""",
+        "promotions": f"""
+            SELECT 'n' || m AS promotion_id, 'sale' AS name, MAKE_TIMESTAMP(2025, m, 9, 0, 0, 0) AS starts_at,
+              MAKE_TIMESTAMP(2025, m, 12, 0, 0, 0) AS ends_at, {versions.format(t="starts_at")}
+            FROM (VALUES (3), (6), (9), (11), (12)) v(m)""",
+    }
+    for name, sql in parts.items():
+        connection.execute(f"COPY ({sql}) TO '{folder / name}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Open the market as a warehouse would."""
+    settings: dict[str, str | int] = {
+        "threads": 2,
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(folder / "spill"),
+    }
+    connection = duckdb.connect(config=settings)  # type: ignore[arg-type] # ints are taken too
+    for file in sorted(folder.glob("*.parquet")):
+        connection.execute(f"CREATE VIEW {file.stem} AS FROM read_parquet('{file}')")
+    return connection
+
+
+def scan(folder: Path) -> dict[str, float]:
+    """Decode and hash every value of every column that a feature reads."""
+    connection = connect(folder)
+    read: dict[str, set[str]] = {}
+    for feature in CATALOGUE.values():
+        for reference in uses(measures_of(feature)):
+            table, column = reference.split(".")
+            read.setdefault(table, set()).add(column)
+    read["orders"] |= {"invoice_type", "lane"}
+    read["accounts"] = {"account_id", "registered_at", "region_code", "declared_use"}
+    read["promotions"] -= {"warm_up_starts_at"}
+    before = cpu_seconds()
+    for table, columns in sorted(read.items()):
+        known = {row[0] for row in connection.execute(f"DESCRIBE {table}").fetchall()}
+        wanted = (columns | {"visible_at", "superseded_at", *TABLES[table].inherited_columns}) & known
+        parts = ", ".join(f"BIT_XOR(HASH({column}))" for column in sorted(wanted))
+        connection.execute(f"SELECT {parts} FROM {table}").fetchall()
+    return {"cpu_s": cpu_seconds() - before, "peak_gib": peak_gib()}
+
+
+def features(folder: Path) -> dict[str, float]:
+    """Compute the whole catalogue for every application; norms are read, as a door reads those of its model."""
+    connection = connect(folder)
+    norms = Norms.load(folder / "norms")
+    asked = connection.execute("SELECT application_id, account_id, submitted_at FROM applications").fetchnumpy()
+    accounts = asked["account_id"]
+    spine = Spine(asked["application_id"], accounts, asked["submitted_at"].astype("datetime64[us]"))
+    n = len(spine)
+    operators = OperatorTable(accounts, np.ones(n, np.int64), accounts, np.arange(n + 1, dtype=np.int64))
+    before = cpu_seconds()
+    table = compute(connection, spine, norms, operators)
+    spent = cpu_seconds() - before
+    observed = float((table.absences == 0).mean())
+    return {"cpu_s": spent, "peak_gib": peak_gib(), "rows": float(n), "observed": observed}
+
+
+def norms_of(folder: Path) -> dict[str, float]:
+    """Fit the norms, once a model."""
+    before = cpu_seconds()
+    fit_norms(connect(folder), LAST_DAY.replace(month=11, day=1)).save(folder / "norms")
+    return {"cpu_s": cpu_seconds() - before, "peak_gib": peak_gib()}
+
+
+def cpu_seconds() -> float:
+    """Give the CPU seconds that this process has used, in user and system mode, on all threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_gib() -> float:
+    """Give the peak of this process's resident memory, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+PARTS = {"scan": scan, "norms": norms_of, "features": features}
+
+
+def main() -> None:
+    """Generate a market, measure each part in a process of its own, and print them side by side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=5_000_000)
+    parser.add_argument("--accounts", type=int, default=500_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="keep the market here, and use it again if it is there")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(PARTS[arguments.part](arguments.folder)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        if not (folder / "promotions.parquet").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            generate(folder, arguments.lines, arguments.accounts, arguments.seed)
+        measured = {part: _apart(part, folder) for part in PARTS}
+    print(f"{arguments.lines:,} order lines, {arguments.accounts:,} accounts, {len(CATALOGUE)} features")
+    for part, figures in measured.items():
+        print(f"  {part:10s} {figures['cpu_s']:7.2f} CPU s   peak {figures['peak_gib']:.2f} GiB")
+    ratio = measured["features"]["cpu_s"] / measured["scan"]["cpu_s"]
+    print(f"  ratio      {ratio:7.2f}         (target {TARGET_RATIO:g})")
+    print(f"  peak       {measured['features']['peak_gib']:7.2f} GiB     (target {TARGET_GIB:g})")
+
+
+def _apart(part: str, folder: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--part", part, "--folder", str(folder)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(answer.stdout)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
