@@ -38,9 +38,10 @@ def made_once(folder: Path) -> Iterator[bool]:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder that all test processes of this run share."""
-    return tmp_path_factory.getbasetemp().parent / "shared"
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Give the folder that all test processes of this run share, and no other run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if hasattr(request.config, "workerinput") else base) / "shared"
 
 
 @pytest.fixture(scope="session")

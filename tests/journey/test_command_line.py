@@ -6,15 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from membergate.cli import app
 from membergate.cli.settings import DEFAULT_PORT
 from membergate.operations import ingest as ingesting
 from membergate.operations.workspace import Workspace
 from membergate.service import serving
+
+if TYPE_CHECKING:
+    from tests.journey.conftest import CommandLine
 
 HELP = [
     ["--version"],
@@ -36,28 +38,6 @@ for arguments in {HELP!r}:
 loaded = sorted(set({SLOW_LIBRARIES!r}) & set(sys.modules))
 assert not loaded, loaded
 """
-
-
-class CommandLine:
-    """The command line in this process, as a shell would start it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: object) -> tuple[object, str, str]:
-        """Run one command; give its exit code, its output, and its error output with the white space made one."""
-        self._monkeypatch.setattr(sys, "argv", ["membergate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            app.main()
-        out, err = self._capsys.readouterr()
-        return end.value.code, out, " ".join(err.replace("│", " ").split())
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    """Give the command line."""
-    return CommandLine(monkeypatch, capsys)
 
 
 def test_help_and_version_load_no_slow_library() -> None:

@@ -9,11 +9,10 @@ its decision has changed. It must not have.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -32,17 +31,29 @@ from membergate.operations.policies import shipped_policy
 from membergate.operations.workspace import Workspace
 from membergate.store.tabular import SCHEMA, read_decisions
 
+if TYPE_CHECKING:
+    from tests.journey.conftest import CommandLine
+
 Clock = Callable[[], datetime]
 
 
-def command(*arguments: object, fails: int = 0) -> str:
-    """Run the command line in a process of its own, as a user does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "membergate", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == fails, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout if not fails else done.stderr
+class Commands:
+    """Commands that must succeed."""
+
+    def __init__(self, run: CommandLine) -> None:
+        self._run = run
+
+    def __call__(self, *arguments: object) -> str:
+        """Run one and give what it printed."""
+        code, out, err = self._run(*arguments)
+        assert code == 0, err
+        return out
+
+
+@pytest.fixture
+def command(run: CommandLine) -> Commands:
+    """Give the command line, for commands that must succeed."""
+    return Commands(run)
 
 
 def cut_market(market: Path, out: Path, instant: datetime) -> None:
@@ -68,7 +79,7 @@ def before(rows: pa.Table, name: str, limit: pa.Scalar) -> pa.Table:
     return rows
 
 
-def test_the_whole_cycle_from_the_command_line(market: Path, tmp_path: Path) -> None:
+def test_the_whole_cycle_from_the_command_line(market: Path, tmp_path: Path, command: Commands) -> None:
     """Five commands lead from a folder to decisions, one an application, and a second run writes the same bytes."""
     place = ("--workspace", tmp_path / "w")
     submitted = sorted(pq.read_table(market / "applications.parquet")["submitted_at"].to_pylist())
@@ -155,7 +166,7 @@ def test_a_folder_of_text_files_decides_like_a_folder_of_parquet(
     assert one == two
 
 
-def test_any_optional_table_may_be_missing(market: Path, tmp_path: Path, still_clock: Clock) -> None:
+def test_any_optional_table_may_be_missing(market: Path, tmp_path: Path, command: Commands) -> None:
     """With the required tables and columns alone, the cycle still runs and says what it lacks."""
     bare = tmp_path / "bare"
     bare.mkdir()

@@ -141,7 +141,7 @@ def serve(
     history = History(place.warehouse())
     place.required_live()
     record = open_store(place.record)
-    desk = live_desk(place, history, record=record)
+    desk = live_desk(place, history)
     settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
     say(f"model {desk.model_version}, policy {desk.policy_version}: http://{host}:{port} (OpenAPI at /schema)")
     serve_app(create_app(desk, record, present, settings=settings), host, port)

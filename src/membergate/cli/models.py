@@ -77,6 +77,8 @@ def verify(
     until: InstantOption = None,
     alpha: Annotated[float, typer.Option(help="Leakage bound to certify, in (0, 1).")] = 0.02,
     delta: Annotated[float, typer.Option(help="Risk of certifying wrongly, in (0, 1).")] = 0.05,
+    reviewer_sensitivity: Annotated[float, typer.Option(help="Share of merchants whom reviews find, in (0, 1].")] = 1.0,
+    reviewer_specificity: Annotated[float, typer.Option(help="Share of genuine whom reviews clear, in (0, 1].")] = 1.0,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +96,12 @@ def verify(
             model_version=model,
             policy=read_policy(policy),
             until=instant(until),
-            terms=Terms(alpha=alpha, delta=delta),
+            terms=Terms(
+                alpha=alpha,
+                delta=delta,
+                reviewer_sensitivity=reviewer_sensitivity,
+                reviewer_specificity=reviewer_specificity,
+            ),
         )
     if as_json:
         print_json({"report": verified.report, "html": verified.html})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from membergate.deciding.policy import Policy, counterfactual, decide
 from membergate.domain.decision import Decision, Verdict
 from membergate.domain.disposition import HOLDERS, Checkpoint
-from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.errors import BadInputError, UnknownSubjectError
 from membergate.domain.evidence import Absence, Evidence, EvidenceValue
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.features import FeatureTable
@@ -68,38 +67,32 @@ class Case:
     contributions: tuple[tuple[str, float], ...]
 
 
-class Admissions(Protocol):
-    """What a ledger asks of the operational record."""
-
-    def admitted_accounts(self, account_ids: Iterable[str], before: datetime) -> set[str]:
-        """Tell which accounts were let in by decisions as of an earlier instant."""
-
-
 class Ledger:
-    """Who holds a membership as of an instant: by the market's own record, or because a desk admitted them.
+    """Who holds a membership as of an instant: by the market's own record, or because this desk admitted them.
 
     Parameters
     ----------
     history
         The loaded market with its memberships.
-    record
-        Decisions of earlier runs and other desks; None to look at this run's only.
+    memberships_until
+        Memberships from here on are left out: they are what another door gave, when this one is being measured.
     """
 
-    def __init__(self, history: History, record: Admissions | None = None) -> None:
-        self._spans = history.holders()
-        self._record = record
+    def __init__(self, history: History, memberships_until: datetime | None = None) -> None:
+        self._spans = history.holders(memberships_until)
         self._admitted: dict[str, np.datetime64] = {}
 
     def holders(self, account_ids: Sequence[str], as_of: np.datetime64) -> int:
         """Count the accounts that hold a membership as of an instant, or were given one before it."""
-        rest = [account for account in account_ids if not self._holds(account, as_of)]
-        on_record = self._record.admitted_accounts(rest, aware(as_of)) if self._record is not None and rest else ()
-        return len(account_ids) - len(rest) + len(on_record)
+        return sum(self._holds(account, as_of) for account in account_ids)
 
     def admit(self, account_id: str, as_of: np.datetime64) -> None:
         """Remember an admission."""
         self._admitted[account_id] = min(as_of, self._admitted.get(account_id, as_of))
+
+    def forget(self) -> None:
+        """Forget what this desk admitted; the market's memberships stay."""
+        self._admitted.clear()
 
     def _holds(self, account_id: str, as_of: np.datetime64) -> bool:
         given = self._admitted.get(account_id)
@@ -143,45 +136,68 @@ class AdmissionDesk:
         """Name, version and digest of the policy that judges."""
         return f"{self.policy.name}-{self.policy.version}-{self.policy.digest[:12]}"
 
-    def decide_all(self, applications: Applications) -> list[Decision]:
-        """Decide applications in the order of their submission, each as of its own instant."""
-        return [decision for _, decision in self.decide_with_evidence(applications)]
+    def decide_window(self, since: datetime | None = None, until: datetime | None = None) -> list[Decision]:
+        """Decide the applications submitted in [since, until), in order, each as of its own instant.
+
+        What is decided does not depend on where the window begins: applications since the model was trained compete
+        for their operator's cap whether the window shows them or not.
+        """
+        first = None if since is None else min(since, self.model.lineage.trained_until)
+        decided = [decision for _, decision in self.decide_with_evidence(self.history.applications(first, until))]
+        return [decision for decision in decided if since is None or decision.as_of >= since]
 
     def decide_with_evidence(self, applications: Applications) -> Iterator[tuple[Case, Decision]]:
-        """Decide applications one after the other, giving all that was witnessed beside each decision."""
+        """Decide applications one after the other, giving all that was witnessed beside each decision.
+
+        Those who are let in count against later applicants of the same operator, from when the platform knew of the
+        application; not those from before the model was trained, whom another door decided.
+        """
+        self.ledger.forget()
+        trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
         for case in self._cases(applications):
             verdict = decide(self.policy, Checkpoint.ADMISSION, case.evidence, lottery=self._lottery(case.operator_id))
             decision = self._record(applications, case, verdict)
-            if decision.disposition in HOLDERS:
-                # An application that the platform learned of late could not count against others before that.
+            if decision.disposition in HOLDERS and applications.submitted_at[case.row] >= trained_until:
                 self.ledger.admit(decision.account_id, applications.known_at[case.row])
             yield case, decision
 
     def decide(self, request: AdmissionRequest, clock: Clock) -> Decision:
-        """Decide one application, or an account as though it applied now.
+        """Decide one application, or an account as though it applied now: the decision that a batch would make.
 
         Raises
         ------
         UnknownSubjectError
             If the account or the application is unknown, or the application belongs to another account.
+        BadInputError
+            If the request names both an application and an instant.
+        """
+        decided_at = clock()
+        _, decision = self.decide_asked(request, decided_at)
+        return replace(decision, decided_at=decided_at)
+
+    def decide_asked(self, request: AdmissionRequest, now: datetime) -> tuple[Case, Decision]:
+        """Decide what a request asks, and give everything that was witnessed beside it.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If the account or the application is unknown, or the application belongs to another account.
+        BadInputError
+            If the request names both an application and an instant.
         """
         if not self.history.has_account(request.account_id):
             raise UnknownSubjectError(
                 f"no account {request.account_id!r} was loaded", next_step="membergate ingest the market that holds it"
             )
-        decided_at = clock()
-        asked = self.application_of(request, decided_at)
-        (decision,) = self.decide_all(asked)
-        return replace(decision, decided_at=decided_at)
+        asked = self._asked(request, now)
+        *_, last = self.decide_with_evidence(self._with_company(asked))
+        return last
 
-    def application_of(self, request: AdmissionRequest, now: datetime) -> Applications:
-        """Find the application that a request means, or make one of the present instant.
-
-        Raises
-        ------
-        UnknownSubjectError
-            If the application is unknown or belongs to another account.
-        """
+    def _asked(self, request: AdmissionRequest, now: datetime) -> Applications:
+        if request.application_id is not None and request.as_of is not None:
+            raise BadInputError(
+                "an application is decided as of its own submission", allowed="application_id or as_of, not both"
+            )
         if request.application_id is not None:
             found = self.history.application(request.application_id)
             if found.account_ids[0] != request.account_id:
@@ -189,11 +205,30 @@ class AdmissionDesk:
                     f"application {request.application_id!r} belongs to another account than {request.account_id!r}"
                 )
             return found
-        found = self.history.latest_application(request.account_id, request.as_of)
-        if len(found) and request.as_of is None:
-            return found
+        mine = self.history.applications_of(request.account_id)
+        if len(mine) and request.as_of is None:
+            return mine.take(np.arange(len(mine)) == len(mine) - 1)
         instant = np.array([(request.as_of or now).replace(tzinfo=None)], dtype="datetime64[us]")
         return Applications(np.array([""]), np.array([request.account_id]), instant, instant, np.array([""]))
+
+    def _with_company(self, asked: Applications) -> Applications:
+        """Put before one application those that could have used up its operator's cap, and theirs, and so on."""
+        trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
+        met: set[str] = set()
+        company: list[Applications] = []
+        to_meet = self._members_of(asked)
+        while to_meet:
+            account = to_meet.pop()
+            met.add(account)
+            theirs = self.history.applications_of(account)
+            earlier = (theirs.submitted_at < asked.submitted_at[0]) & (theirs.submitted_at >= trained_until)
+            company.append(theirs.take(earlier & (theirs.application_ids != asked.application_ids[0])))
+            to_meet |= self._members_of(company[-1]) - met
+        return Applications.joined([*company, asked])
+
+    def _members_of(self, applications: Applications) -> set[str]:
+        table = self.history.operators(applications.spine)
+        return {member for row in range(len(applications)) for member in table.members(row)}
 
     def _cases(self, applications: Applications) -> Iterator[Case]:
         spine = applications.spine

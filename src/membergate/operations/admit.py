@@ -9,11 +9,11 @@ from pathlib import Path
 
 from membergate.domain.decision import Decision
 from membergate.learning.model import load_model
-from membergate.operations.admission import AdmissionDesk, Ledger
+from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import History
 from membergate.operations.policies import live_policy, read_policy
 from membergate.operations.workspace import Workspace
-from membergate.store import OperationalRecord, open_store, write_decisions
+from membergate.store import open_store, write_decisions
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,23 @@ class Admitted:
         )
 
 
-def live_desk(
-    workspace: Workspace,
-    history: History,
-    model_version: str | None = None,
-    record: OperationalRecord | None = None,
-) -> AdmissionDesk:
-    """Set up the desk with what is live, or with a named model under the live policy (the default before the first)."""
+def live_desk(workspace: Workspace, history: History, model_version: str | None = None) -> AdmissionDesk:
+    """Set up the desk with what is live, or with a named model under the live policy (the default before the first).
+
+    Raises
+    ------
+    WorkspaceError
+        If nothing is live and no model is named.
+    ModelError
+        If the named model is missing, or the model was altered.
+    """
     live = workspace.live()
     if model_version is None:
         version = workspace.required_live().model_version
     else:
         version = workspace.chosen_model(model_version)
     policy = live_policy(workspace) if live is not None else read_policy(None)
-    model = load_model(workspace.models / version)
-    return AdmissionDesk(history, model, version, policy, ledger=Ledger(history, record))
+    return AdmissionDesk(history, load_model(workspace.models / version), version, policy)
 
 
 def admit(
@@ -93,13 +95,10 @@ def admit(
         If nothing is live, or nothing was ingested.
     """
     history = history or History(workspace.warehouse())
-    applications = history.applications(since, until)
-    # No record is read here: a batch is a function of the market, the model and the policy, so it can be repeated.
-    # Whoever was admitted before the window holds a membership, and the market says so.
-    decisions = tuple(live_desk(workspace, history, model_version).decide_all(applications))
+    decisions = tuple(live_desk(workspace, history, model_version).decide_window(since, until))
+    if out is not None:
+        write_decisions(decisions, out)
     if model_version is None:
         with open_store(workspace.record) as record:
             record.record(decisions)
-    if out is not None:
-        write_decisions(decisions, out)
     return Admitted(decisions, out)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from membergate.domain.decision import Decision
-from membergate.domain.errors import UnknownSubjectError
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import Clock
 from membergate.learning.identity import Link
 from membergate.operations.admission import AdmissionRequest
 from membergate.operations.admit import live_desk
-from membergate.operations.history import History, aware
+from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 
 
@@ -45,14 +44,9 @@ def explain(workspace: Workspace, account_id: str, *, clock: Clock, model_versio
         If nothing is live and no model is named.
     """
     history = History(workspace.warehouse())
-    if not history.has_account(account_id):
-        raise UnknownSubjectError(
-            f"no account {account_id!r} was loaded", next_step="membergate ingest the market that holds it"
-        )
     desk = live_desk(workspace, history, model_version)
-    asked = desk.application_of(AdmissionRequest(account_id), clock())
-    ((case, decision),) = desk.decide_with_evidence(asked)
-    as_of = aware(asked.submitted_at[0])
+    case, decision = desk.decide_asked(AdmissionRequest(account_id), clock())
+    as_of = decision.as_of
     operator = history.links.operator_of(account_id, as_of)
     others = [other for other in operator.account_ids if other != account_id]
     return Explanation(

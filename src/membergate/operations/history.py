@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,16 @@ class Applications:
             self.promotion_ids[rows],
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Applications]) -> Applications:
+        """Put applications together, ordered by submission, then id; the last part stays last."""
+        *company, last = ([getattr(part, field.name) for field in fields(cls)] for part in parts)
+        if not company:
+            return parts[-1]
+        columns = [np.concatenate(column) for column in zip(*company, strict=True)]
+        order = np.lexsort((columns[0], columns[2]))
+        return cls(*(np.concatenate([column[order], end]) for column, end in zip(columns, last, strict=True)))
+
     @property
     def spine(self) -> Spine:
         """Who is asked about: each application's account, as of its own submission."""
@@ -99,12 +109,9 @@ class History:
         )
         return _applications(rows)
 
-    def latest_application(self, account_id: str, as_of: datetime | None = None) -> Applications:
-        """Find an account's latest application submitted at or before an instant; none where it never applied."""
-        mine = self._applications_of("account_id", account_id)
-        if as_of is not None:
-            mine = mine.take(mine.submitted_at <= np.datetime64(_naive(as_of), "us"))
-        return mine.take(np.arange(len(mine)) == len(mine) - 1)
+    def applications_of(self, account_id: str) -> Applications:
+        """Find an account's applications; none where it never applied."""
+        return self._applications_of("account_id", account_id)
 
     def application(self, application_id: str) -> Applications:
         """Find one application.
@@ -151,8 +158,10 @@ class History:
             for kind, subject, label, grade, source, decided, chance in rows
         ]
 
-    def holders(self) -> dict[str, list[tuple[np.datetime64, np.datetime64]]]:
+    def holders(self, until: datetime | None = None) -> dict[str, list[tuple[np.datetime64, np.datetime64]]]:
         """Give each account's spans of known membership, [start, end); one without an end lasts for ever.
+
+        With `until`, memberships that became known from then on are left out.
 
         The end is a date, not a state: a membership held at t is held at t whatever its row says later. A version of
         a row speaks until the next version became known.
@@ -161,7 +170,11 @@ class History:
         if columns is None:
             return {}
         ended = "ended_at" if "ended_at" in columns else "NULL"
-        rows = self._rows(f"SELECT account_id, visible_at, least({ended}, superseded_at) FROM memberships ORDER BY ALL")
+        rows = self._rows(
+            f"SELECT account_id, visible_at, least({ended}, superseded_at) FROM memberships "
+            "WHERE visible_at < coalesce($until, TIMESTAMP 'infinity') ORDER BY ALL",
+            until=_naive(until),
+        )
         spans: dict[str, list[tuple[np.datetime64, np.datetime64]]] = {}
         for account, start, end in rows:
             last = np.datetime64("9999-12-31", "us") if end is None else np.datetime64(end, "us")

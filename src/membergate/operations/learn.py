@@ -10,6 +10,8 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from membergate.domain.errors import BadInputError
+from membergate.domain.instants import format_instant
 from membergate.learning.features import Spine, availability, fit_norms
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
 from membergate.learning.model.identification import FEWEST_ROWS, Lineage
@@ -81,19 +83,22 @@ def learn(
     ------
     NotEnoughDataError
         If there is too little to learn from.
+    BadInputError
+        If `trained_until` lies after `as_of`.
     """
     history = history or History(workspace.warehouse())
     settings = settings or LearningSettings()
     known_at = as_of or history.last_instant
-    spine, cut = _who_to_learn_from(history, known_at, trained_until)
+    spine, cut, holdout_share = _who_to_learn_from(history, known_at, trained_until)
     usable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
     norms = fit_norms(history.connection, cut, tuple(usable))
     operators = history.operators(spine)
     table = history.features(spine, operators, norms, usable)
     by_now = history.links.operators_as_of(known_at)
     groups = np.array([by_now.get(account, account) for account in spine.account_ids], dtype=np.str_)
-    labels = LabelSet(history.labels(known_at)).lay(spine.account_ids.tolist(), groups.tolist())
-    lineage = Lineage(known_at, cut, history.warehouse.fingerprint, np.unique(spine.account_ids), HOLDOUT_SHARE)
+    known = history.labels(known_at)
+    labels = LabelSet(known).lay(spine.account_ids.tolist(), groups.tolist())
+    lineage = Lineage(known_at, cut, history.warehouse.fingerprint, np.unique(spine.account_ids), holdout_share)
     model = IdentificationModel.learn(table, labels, groups, norms, lineage, settings)
     version = save_model(model, workspace.models)
     workspace.note_candidate(version)
@@ -105,8 +110,17 @@ def learn(
         dict(sorted(Counter(grade for grade in labels.grade.tolist() if grade).items())),
         tuple(usable),
         model.is_calibrated,
-        model.notes,
+        (*model.notes, *_notes(holdout_share, sum(label.subject_type == "operator" for label in known))),
     )
+
+
+def _notes(holdout_share: float, operator_labels: int) -> tuple[str, ...]:
+    notes = []
+    if holdout_share == 0:
+        notes.append("too few past applications: learned from every account, so no operator is left to verification")
+    if operator_labels:
+        notes.append(f"{operator_labels} labels name operators by ids of another system, and are not used")
+    return tuple(notes)
 
 
 def held_out(operator_ids: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
@@ -123,13 +137,25 @@ def held_out(operator_ids: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
     return np.array(draws, dtype=np.float64) < share
 
 
-def _who_to_learn_from(history: History, known_at: datetime, trained_until: datetime | None) -> tuple[Spine, datetime]:
-    """Past applications of operators that are not held out; before there are any, every account as of the instant."""
+def _who_to_learn_from(
+    history: History, known_at: datetime, trained_until: datetime | None
+) -> tuple[Spine, datetime, float]:
+    """Choose past applications of operators that are not held out; before there are any, every account.
+
+    Gives them, the instant up to which they reach, and the share of operators that was held out.
+    """
+    if trained_until is not None and trained_until > known_at:
+        raise BadInputError(
+            "learning would look at applications later than what it may know",
+            where=f"trained until {format_instant(trained_until)}, as of {format_instant(known_at)}",
+            allowed="trained-until at or before as-of",
+        )
     past = history.applications(until=known_at)
+    past = past.take(past.known_at <= np.datetime64(known_at.replace(tzinfo=None), "us"))
     if len(past) < FEWEST_ROWS:
-        return history.accounts(trained_until or known_at), trained_until or known_at
+        return history.accounts(trained_until or known_at), trained_until or known_at, 0.0
     cut = trained_until or aware(np.sort(past.submitted_at)[int(len(past) * (1 - VERIFICATION_SHARE))])
     by_now = history.links.operators_as_of(known_at)
     operators = np.array([by_now.get(account, account) for account in past.account_ids], dtype=np.str_)
     early = past.submitted_at < np.datetime64(cut.replace(tzinfo=None), "us")
-    return past.take(early & ~held_out(operators, HOLDOUT_SHARE)).spine, cut
+    return past.take(early & ~held_out(operators, HOLDOUT_SHARE)).spine, cut, HOLDOUT_SHARE

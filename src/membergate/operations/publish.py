@@ -9,7 +9,7 @@ from membergate.domain.errors import RefusedError
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.model.storage import read_manifest
 from membergate.operations.policies import policy_file_name, read_policy, store_policy
-from membergate.operations.verify import read_judgement
+from membergate.operations.verify import name_of, read_judgement
 from membergate.operations.workspace import Live, Workspace
 
 
@@ -61,7 +61,9 @@ def publish(
             f"model {version} was verified with another policy than {policy_file_name(policy)}",
             next_step=f"{again} --policy FILE, with the policy that is to go live",
         )
-    if judgement.incumbent != (live.model_version if live else ""):
+    if judgement.warehouse != workspace.warehouse().fingerprint:
+        raise RefusedError(f"data came in after model {version} was verified", next_step=again)
+    if judgement.incumbent != name_of(live):
         raise RefusedError(
             f"model {version} was compared with {judgement.incumbent or 'nothing'}, which is not what is live now",
             next_step=again,

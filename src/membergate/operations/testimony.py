@@ -81,7 +81,7 @@ class Witnesses:
         said |= {name: (value, "identity") for name, value in operator.items()}
         said |= {name: (_number(self.table.context[name][row]), "market") for name in _NUMBERS_OF_THE_CONTEXT}
         said |= {name: (_text(self.table.context[name][row]), "market") for name in _TEXTS_OF_THE_CONTEXT}
-        said |= dict.fromkeys(("list_allow", "list_watch", "list_deny"), (False, "lists"))
+        said |= dict.fromkeys(("list_allow", "list_watch", "list_deny"), (Absence.NOT_APPLICABLE, "lists"))
         said |= self._features_say(row)
         return {name: Evidence(name, value, origin, observed_at) for name, (value, origin) in said.items()}
 

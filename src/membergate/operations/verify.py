@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from membergate.deciding.policy import Policy, decide
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import Checkpoint
+from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import Clock
 from membergate.domain.labels import EVALUATING_GRADES, LabelGrade
 from membergate.learning.model import LabelSet, load_model
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.space import TENURE_EDGES_DAYS
-from membergate.operations.admission import AdmissionDesk, Case
+from membergate.operations.admission import AdmissionDesk, Case, Ledger
 from membergate.operations.admit import live_desk
 from membergate.operations.history import Applications, History
 from membergate.operations.learn import held_out
 from membergate.operations.policies import STRICT, policy_file_name, read_policy, shipped_policy
-from membergate.operations.workspace import Workspace, read_json, write_atomically
+from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
 from membergate.verification.certificate import Terms
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, build_report, to_json
@@ -47,13 +48,16 @@ class Judgement:
     policy_digest
         The policy that was verified.
     incumbent
-        The model that was live then; empty for none.
+        The model and the policy file that were live then; empty for none.
+    warehouse
+        Fingerprint of the data that it was measured on.
     """
 
     opens: bool
     reasons: tuple[str, ...]
     policy_digest: str
     incumbent: str
+    warehouse: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,12 @@ def verify(
     end = until or history.last_instant
     applications = history.applications(model.lineage.trained_until, end)
     incumbent = live_desk(workspace, history) if live is not None else None
-    sample, split = _sample(history, AdmissionDesk(history, model, version, policy), incumbent, applications, end)
+    # Memberships since then are what the old door gave; each door is measured on what it would have given itself.
+    ledger = Ledger(history, model.lineage.trained_until)
+    desk = AdmissionDesk(history, model, version, policy, ledger=ledger)
+    if incumbent is not None:
+        incumbent.ledger = ledger
+    sample, split = _sample(history, desk, incumbent, applications, end)
     report = build_report(
         sample,
         model_version=version,
@@ -117,17 +126,36 @@ def verify(
     )
     gate = report.judgement
     folder = workspace.report_folder(version)
-    judgement = Judgement(gate.opens, gate.reasons, policy.digest, live.model_version if live else "")
+    judgement = Judgement(gate.opens, gate.reasons, policy.digest, name_of(live), history.warehouse.fingerprint)
     write_atomically(folder / "report.json", to_json(report))
     write_atomically(folder / "report.html", to_html(report).encode())
-    write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
+    if until is None:  # a window of one's own choice is for looking, not for going live
+        write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
     return Verified(version, report, folder / "report.html", folder / "report.json")
 
 
 def read_judgement(workspace: Workspace, model_version: str) -> Judgement | None:
-    """Read what the gate said of a model; None where it was never verified."""
+    """Read what the gate said of a model; None where it was never verified.
+
+    Raises
+    ------
+    WorkspaceError
+        If the judgement is damaged.
+    """
     found = read_json(workspace.report_folder(model_version) / "judgement.json")
-    return None if found is None else msgspec.convert(found, Judgement)
+    try:
+        return None if found is None else msgspec.convert(found, Judgement)
+    except msgspec.ValidationError:
+        raise WorkspaceError(
+            "the gate's judgement is damaged",
+            where=str(workspace.report_folder(model_version)),
+            next_step=f"membergate verify --model {model_version}",
+        ) from None
+
+
+def name_of(live: Live | None) -> str:
+    """Name what is live, model and policy; empty for nothing."""
+    return f"{live.model_version} with {live.policy_file}" if live is not None else ""
 
 
 def _sample(
@@ -169,7 +197,7 @@ def _arrays(
     strict = shipped_policy(STRICT)
     weight = labels.sampling_weight
     baseline = [decide(strict, Checkpoint.ADMISSION, case.evidence, lottery=1.0).disposition for case, _ in decided]
-    live = [decision.disposition for decision in incumbent.decide_all(applications)] if incumbent else None
+    live = [decision.disposition for _, decision in incumbent.decide_with_evidence(applications)] if incumbent else None
     return EvaluationSample(
         application_ids=applications.application_ids,
         account_ids=applications.account_ids,

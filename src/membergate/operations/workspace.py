@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,19 @@ class Workspace:
         return Warehouse.open(self.warehouse_folder)
 
     def live(self) -> Live | None:
-        """Tell what is live; None before the first publish."""
+        """Tell what is live; None before the first publish.
+
+        Raises
+        ------
+        WorkspaceError
+            If the pointer is damaged.
+        """
         found = read_json(self.root / "live.json")
-        return Live(**found) if found is not None else None
+        if found is None:
+            return None
+        if set(found) != {field.name for field in fields(Live)}:
+            raise WorkspaceError("live.json is damaged", where=str(self.root), next_step="membergate publish")
+        return Live(**found)
 
     def required_live(self) -> Live:
         """Tell what is live.

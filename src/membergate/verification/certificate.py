@@ -296,9 +296,9 @@ def _leaked_and_admitted(capped: EvaluationSample) -> Floats:
 
 
 def _within_cap(sample: EvaluationSample, admitted: NDArray[np.bool_], cap: int) -> Rows:
-    """Give the admitted rows that a cap on accounts an operator keeps, least risky first."""
+    """Give the admitted rows that a cap on accounts an operator keeps, in the order of their applications."""
     rows = np.flatnonzero(admitted)
-    rows = rows[np.lexsort((sample.application_ids[rows], sample.risk_score[rows], sample.operator_ids[rows]))]
+    rows = rows[np.lexsort((sample.application_ids[rows], sample.submitted_at[rows], sample.operator_ids[rows]))]
     operators = sample.operator_ids[rows]
     starts = np.r_[True, operators[1:] != operators[:-1]] if len(rows) else np.zeros(0, dtype=np.bool_)
     position = np.arange(len(rows)) - np.maximum.accumulate(np.where(starts, np.arange(len(rows)), 0))
@@ -324,7 +324,7 @@ def _assumptions(sample: EvaluationSample, terms: Terms, largest: float, beyond:
     regimes = sorted({str(group) for group in sample.groups.get("regime", ()) if group})
     return (
         "Operators are independent of one another; rings that identity resolution misses break this.",
-        f"The door admits at most {terms.operator_cap} accounts of one operator, least risky first"
+        f"The door admits at most {terms.operator_cap} accounts of one operator, in the order of their applications"
         + (f"; {beyond} admitted accounts of this sample lie beyond that and were left out." if beyond else "."),
         f"Labels are a probability sample of applicants with known propensities, {propensities}.",
         f"Labels have matured, and reviewers judge with {skill}" + (" (taken, not measured)." if perfect else "."),

@@ -29,6 +29,8 @@ class GateRules:
         How much higher the candidate's leakage may be than the incumbent's, at that confidence: a difference of shares.
     first_leakage_margin
         The same against the strict-threshold policy, for the first model of all.
+    genuine_margin
+        How much lower the genuine admission rate of everyone (over all holders) may be.
     look_alike_margin
         How much lower the genuine admission rate of a look-alike (over all holders) may be: refused where it is lower
         by more than this at that confidence, Bonferroni-corrected for the number of look-alikes.
@@ -39,6 +41,7 @@ class GateRules:
     confidence: float = 0.95
     leakage_margin: float = 0.01
     first_leakage_margin: float = 0.02
+    genuine_margin: float = 0.02
     look_alike_margin: float = 0.05
     least_operators: int = 100
     least_merchant_operators: int = 10
@@ -79,8 +82,8 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
     The rule, with an incumbent: the upper one-sided bound of the leakage difference lies within `leakage_margin`, over
     full admissions and over all holders. For the first model: over full admissions, within `first_leakage_margin` of
     the strict-threshold policy; over all holders, leakage below the merchant share of all applicants (the door does
-    better than letting everyone in). In both cases no look-alike may be clearly harmed. Too few labels refuse a
-    successor; a first model then goes live as unproven.
+    better than letting everyone in). In both cases genuine admission may not be clearly lower, nor a look-alike
+    clearly harmed. Too few labels refuse a successor; a first model then goes live as unproven.
 
     Parameters
     ----------
@@ -111,6 +114,7 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
         findings.append(_leakage_finding(sample, "holders", other, against, bootstrap, rules))
     else:
         findings.append(_better_than_open_door(sample, bootstrap, rules))
+    findings.append(_genuine_finding(sample, other, against, bootstrap, rules))
     findings += _look_alike_findings(sample, other, against, bootstrap, rules)
     opens = all(finding.is_met for finding in findings)
     return GateJudgement(
@@ -162,6 +166,22 @@ def _better_than_open_door(sample: EvaluationSample, bootstrap: OperatorBootstra
     is_met = difference.high is not None and difference.high < 0
     verdict = f"{where}: {found}." if is_met else f"{where} is not shown to be below the applicants' own: {found}."
     return _Finding(is_met, verdict, difference)
+
+
+def _genuine_finding(
+    sample: EvaluationSample, other: Text, against: str, bootstrap: OperatorBootstrap, rules: GateRules
+) -> _Finding:
+    """Refuse a door that keeps its leakage low by letting clearly fewer genuine people in."""
+    mine = genuine_admission(sample, is_among(sample.disposition, HOLDERS))
+    theirs = genuine_admission(sample, is_among(other, HOLDERS))
+    level = _two_sided(rules.confidence)
+    difference = measure_difference(f"genuine_admission_rate_less_{against}", mine, theirs, bootstrap, level=level)
+    high = difference.value if difference.high is None else difference.high
+    is_lower = high is not None and high < -rules.genuine_margin
+    found = f"{points(difference.value or 0.0)} against the {against} policy, over all holders"
+    if is_lower:
+        return _Finding(False, f"Genuine admission is clearly lower: {found}.", difference)
+    return _Finding(True, f"Genuine admission: {found}.", difference)
 
 
 def _look_alike_findings(

@@ -41,7 +41,7 @@ def test_a_better_candidate_passes(applicants: SampleMaker) -> None:
     assert judgement.opens
     assert judgement.against == "incumbent"
     assert judgement.reasons[0].startswith("Leakage among those admitted in full")
-    assert len(judgement.measurements) == 3
+    assert len(judgement.measurements) == 4
 
 
 def test_a_leakier_candidate_is_refused(applicants: SampleMaker) -> None:
@@ -111,9 +111,9 @@ def test_the_margin_is_the_rule(applicants: SampleMaker) -> None:
     assert judged(sample, GateRules(leakage_margin=0.06)).opens
 
 
-def test_a_door_that_admits_nobody_leaks_nothing(applicants: SampleMaker) -> None:
-    """A candidate that denies everyone passes on leakage, but not on the look-alikes."""
+def test_a_door_that_admits_nobody_is_refused(applicants: SampleMaker) -> None:
+    """A candidate that denies everyone leaks nothing, and keeps the genuine out: it does not go live."""
     judgement = judged(applicants(disposition=np.full(ROWS, "deny"), incumbent_disposition=STRICT))
     assert not judged(applicants(disposition=np.full(ROWS, "deny"), incumbent_disposition=OPEN_BUT_FOR_MERCHANTS)).opens
-    assert judgement.opens
-    assert "admits nobody" in judgement.reasons[0]
+    assert not judgement.opens
+    assert any("Genuine admission is clearly lower" in reason for reason in judgement.reasons)

@@ -90,7 +90,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             next_step="learn it again with this version of membergate",
         )
     actual = _hashes(folder)
-    if actual != manifest["files"] or manifest["version"] != _version(manifest):
+    if actual != manifest["files"] or not manifest["version"] == _version(manifest) == folder.name:
         changed = sorted(
             name for name in actual.keys() | manifest["files"].keys() if actual.get(name) != manifest["files"].get(name)
         )
