@@ -124,12 +124,21 @@ def verify(
         split=split,
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
+    judgement = _judged(report, policy, live, history) if until is None else None
+    return _kept(workspace, version, report, judgement)
+
+
+def _judged(report: Report, policy: Policy, live: Live | None, history: History) -> Judgement:
     gate = report.judgement
+    return Judgement(gate.opens, gate.reasons, policy.digest, name_of(live), history.warehouse.fingerprint)
+
+
+def _kept(workspace: Workspace, version: str, report: Report, judgement: Judgement | None) -> Verified:
+    """Write the report, and the judgement where there is one: a window of one's own choice never opens the gate."""
     folder = workspace.report_folder(version)
-    judgement = Judgement(gate.opens, gate.reasons, policy.digest, name_of(live), history.warehouse.fingerprint)
     write_atomically(folder / "report.json", to_json(report))
     write_atomically(folder / "report.html", to_html(report).encode())
-    if until is None:  # a window of one's own choice is for looking, not for going live
+    if judgement is not None:
         write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
     return Verified(version, report, folder / "report.html", folder / "report.json")
 
