@@ -146,7 +146,7 @@ def test_interrupt(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(ingesting, "ingest", interrupted)
     code, out, err = run("ingest", tmp_path, "--workspace", tmp_path)
     assert (code, out) == (130, "")
-    assert err == "membergate: interrupted; the workspace is as it was before the command"
+    assert err == "membergate: interrupted; what was loaded, learned and live is as it was"
 
 
 def test_full_disk(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

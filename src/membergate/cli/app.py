@@ -55,13 +55,26 @@ def main() -> None:
         failure = WorkspaceError(
             f"the system refused: {error.strerror or error}",
             where=str(error.filename or ""),
-            next_step="mend it and run the command again; the workspace is as it was",
+            next_step="mend it and run the command again; what was loaded, learned and live is as it was",
+        )
+        print_error(failure, as_json=as_json)
+        code = failure.exit_code
+    except _database_errors() as error:
+        failure = WorkspaceError(
+            f"the loaded data cannot be read: {str(error).splitlines()[0]}",
+            next_step="give it more memory, or ingest the market into a new workspace",
         )
         print_error(failure, as_json=as_json)
         code = failure.exit_code
     if code == INTERRUPTED:
-        ERR.print("membergate: interrupted; the workspace is as it was before the command", style="bold")
+        ERR.print("membergate: interrupted; what was loaded, learned and live is as it was", style="bold")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Give DuckDB's errors, if a command has loaded it; loading it here would slow every start."""
+    duckdb = sys.modules.get("duckdb")
+    return () if duckdb is None else (duckdb.Error,)
 
 
 def _print_misuse(error: typer.TyperException, *, as_json: bool) -> int:

@@ -144,4 +144,6 @@ def serve(
     desk = live_desk(place, history)
     settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
     say(f"model {desk.model_version}, policy {desk.policy_version}: http://{host}:{port} (OpenAPI at /schema)")
+    if host not in settings.allowed_hosts:
+        say("warning: whoever reaches this address may ask for decisions; put something in front that authenticates")
     serve_app(create_app(desk, record, present, settings=settings), host, port)
