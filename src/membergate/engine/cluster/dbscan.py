@@ -79,7 +79,22 @@ class DBSCAN(DensityClusterer):
         return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32))
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Cluster rows and give their labels; see `fit`."""
+        """Cluster rows and give their labels; see `fit`.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+        sample_weight
+            Weights >= 0, not all 0, shape (n,); None is 1 each.
+
+        Returns
+        -------
+        numpy.ndarray
+            `labels_`, shape (n,).
+        """
         return self.fit(X, y, sample_weight).labels_
 
     def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
@@ -87,6 +102,17 @@ class DBSCAN(DensityClusterer):
 
         So it is on a graph that is not exact: a listed distance is never too small, and what its lists leave open is
         counted.
+
+        Parameters
+        ----------
+        graph
+            A graph of n rows, with lists of any length.
+        sample_weight
+            Weights >= 0 of the rows, not all 0, shape (n,); None is 1 each.
+
+        Returns
+        -------
+        Self
         """
         self._check()
         self.n_features_in_ = graph.n_features
@@ -100,7 +126,18 @@ class DBSCAN(DensityClusterer):
         return self._finish(points, is_core, parent)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label new rows as their nearest dense point within `eps`, else -1; never makes or joins clusters."""
+        """Label new rows as their nearest dense point within `eps`, else -1; never makes or joins clusters.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (m, d) with m >= 1 and the d of the fit, finite.
+
+        Returns
+        -------
+        numpy.ndarray
+            Clusters of the fit, or -1, shape (m,).
+        """
         return self._nearest_anchor_label(X, self.eps)
 
     def _check(self) -> None:

@@ -54,7 +54,18 @@ class DensityPeaks(DensityClusterer):
         self.n_jobs = n_jobs
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label new rows as their nearest point."""
+        """Label new rows as their nearest point.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (m, d) with m >= 1 and the d of the fit, finite.
+
+        Returns
+        -------
+        numpy.ndarray
+            Clusters of the fit, shape (m,).
+        """
         return self._nearest_anchor_label(X, np.inf)
 
     def _check(self) -> None:

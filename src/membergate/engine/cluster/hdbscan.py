@@ -91,7 +91,18 @@ class HDBSCAN(DensityClusterer):
         self.n_jobs = n_jobs
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Label new rows as their nearest clustered point, if that point's core distance reaches them; else -1."""
+        """Label new rows as their nearest clustered point, within the largest core distance of any such; else -1.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (m, d) with m >= 1 and the d of the fit, finite.
+
+        Returns
+        -------
+        numpy.ndarray
+            Clusters of the fit, or -1, shape (m,).
+        """
         within = float(self.core_distances_[self.labels_ >= 0].max(initial=0.0)) if hasattr(self, "labels_") else 0.0
         return self._nearest_anchor_label(X, within)
 

@@ -107,6 +107,18 @@ class NeighbourGraph:
         """Give the distance within which each point's neighbours, itself counted, weigh at least `needed`.
 
         Infinity where the list does not reach that far.
+
+        Parameters
+        ----------
+        needed
+            Weight to be reached, > 0.
+        weights
+            Weights >= 0 of the points by place, shape (u,); None takes the number of rows that each stands for.
+
+        Returns
+        -------
+        numpy.ndarray
+            Distances >= 0, shape (u,); 0 where a point weighs enough by itself.
         """
         weights = self.points.counts.astype(np.float64) if weights is None else weights
         if (weights == 1).all():

@@ -31,7 +31,24 @@ class NullTest(NamedTuple):
 
 
 def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, seed: int = 0) -> Estimate:
-    """Estimate the silhouette of the clustered rows from a sample; noise is left out."""
+    """Estimate the silhouette of the clustered rows from a sample; noise is left out.
+
+    Parameters
+    ----------
+    X
+        Rows, shape (n, d), finite.
+    labels
+        Cluster of each row, shape (n,); negative is noise.
+    size
+        Rows drawn, > 2; with fewer clustered rows, all are taken. The sample must meet two clusters or more.
+    seed
+        Seed of the sample, >= 0.
+
+    Returns
+    -------
+    Estimate
+        The mean silhouette width, in [-1, 1].
+    """
     rows, found = checked_rows(X), np.asarray(labels)
     known = np.flatnonzero(found >= 0)
     if len(known) > size:
@@ -43,7 +60,26 @@ def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, see
 def cluster_stability(
     estimator: Any, X: ArrayLike, *, n_resamples: int = 20, share: float = 0.8, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Give for each cluster its mean best Jaccard overlap with the clusters of subsamples (Hennig, 2007)."""
+    """Give for each cluster its mean best Jaccard overlap with the clusters of subsamples (Hennig, 2007).
+
+    Parameters
+    ----------
+    estimator
+        A clusterer that scikit-learn can clone; it is not fitted itself.
+    X
+        Rows, shape (n, d), finite.
+    n_resamples
+        Subsamples, >= 1; each is clustered anew.
+    share
+        Share of the rows in a subsample, drawn without replacement, in (0, 1]; never fewer than 2 rows.
+    seed
+        Seed of the subsamples, >= 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        One value in [0, 1] for each cluster of all rows, in the order of the labels; 0 for one that no subsample met.
+    """
     rows = checked_rows(X)
     reference = clone(estimator).fit_predict(rows)
     generator = np.random.default_rng(seed)
@@ -59,7 +95,18 @@ def cluster_stability(
 
 
 def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
-    """Compare two labellings by chance-corrected indices; 1 is equal, 0 is chance."""
+    """Compare two labellings by chance-corrected indices; 1 is equal, 0 is chance.
+
+    Parameters
+    ----------
+    labels, other
+        Cluster of each row, shape (n,); noise counts as one more cluster.
+
+    Returns
+    -------
+    dict of str to float
+        `adjusted_rand` and `adjusted_mutual_information`, at most 1; below 0 is less than chance.
+    """
     return {
         "adjusted_rand": float(adjusted_rand_score(labels, other)),
         "adjusted_mutual_information": float(adjusted_mutual_info_score(labels, other)),
@@ -69,7 +116,24 @@ def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
 def permuted_null(
     statistic: Callable[[NDArray[np.float64]], float], X: ArrayLike, *, n_tables: int = 20, seed: int = 0
 ) -> NullTest:
-    """Compare a statistic of the rows with that of tables whose columns are permuted, each on its own."""
+    """Compare a statistic of the rows with that of tables whose columns are permuted, each on its own.
+
+    Parameters
+    ----------
+    statistic
+        Gives a number for a table of shape (n, d).
+    X
+        Rows, shape (n, d), finite.
+    n_tables
+        Permuted tables, >= 2.
+    seed
+        Seed of the permutations, >= 0.
+
+    Returns
+    -------
+    NullTest
+        `z_score` is NaN where the permuted tables all give the same value.
+    """
     rows, generator = checked_rows(X), np.random.default_rng(seed)
     nulls = np.array([statistic(generator.permuted(rows, axis=0)) for _ in range(n_tables)])
     value, deviation = float(statistic(rows)), float(nulls.std(ddof=1))
