@@ -26,6 +26,7 @@ from membergate.learning.features.lineage import measures_of
 from membergate.learning.features.norms import Norms
 from membergate.learning.identity import OperatorTable
 from membergate.market.schema import TABLES
+from membergate.market.warehouse import literal
 
 TARGET_RATIO = 6.0
 TARGET_GIB = 3.0
@@ -96,7 +97,9 @@ def generate(folder: Path, lines: int, accounts: int, seed: int) -> None:
             FROM (VALUES (3), (6), (9), (11), (12)) v(m)""",
     }
     for name, sql in parts.items():
-        connection.execute(f"COPY ({sql}) TO '{folder / name}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(
+            f"COPY ({sql}) TO {literal(str(folder / name) + '.parquet')} (FORMAT parquet, COMPRESSION zstd)"
+        )
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -108,7 +111,7 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     }
     connection = duckdb.connect(config=settings)  # type: ignore[arg-type] # ints are taken too
     for file in sorted(folder.glob("*.parquet")):
-        connection.execute(f"CREATE VIEW {file.stem} AS FROM read_parquet('{file}')")
+        connection.execute(f"CREATE VIEW {file.stem} AS FROM read_parquet({literal(str(file))})")
     return connection
 
 

@@ -196,9 +196,7 @@ def _skus(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, dict[str, fl
           SELECT COUNT(DISTINCT account) AS accounts FROM norm_lines
         ), popularity AS (
           SELECT sku_id, COUNT(*) AS account_weeks FROM weeks GROUP BY sku_id
-        ), active AS (
-          SELECT COUNT(*) AS account_weeks FROM (SELECT DISTINCT account, week FROM weeks)
-        )
+        ), active AS (SELECT COUNT(*) AS account_weeks FROM (SELECT DISTINCT account, week FROM weeks))
         SELECT sku_id, CAST(ROUND(resale) AS BIGINT) AS resale_price_minor,
           ({deep} * PERCENT_RANK() OVER (ORDER BY share)
            + {spread} * PERCENT_RANK() OVER (ORDER BY COALESCE((resale - usual) / NULLIF(usual, 0), 0))
