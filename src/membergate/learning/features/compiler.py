@@ -36,15 +36,17 @@ from membergate.learning.features.grains import (
 )
 from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
 from membergate.learning.features.sharing import (
+    EARLIEST,
     INSTANTS,
+    LATEST,
     PROMOTION_DAYS,
-    SHARED_PARCELS,
+    SHARED_DELIVERIES,
     SPINE,
     first_seen,
     paired,
     promotion_days,
     running_count,
-    shared_parcels,
+    shared_deliveries,
     sightings,
 )
 
@@ -225,7 +227,12 @@ class Compiler:
             parts.append(f"{age_days(relation.event_time)} AS age_days")
             source += f' JOIN "{relation.table}" AS e ON e.account_id = x.account_id AND {_cut("e")}'
             reach = self._reach_days[relation.name]
-            where = f"e.{relation.event_time} > x.as_of - INTERVAL {reach} DAY"
+            time = f"e.{relation.event_time}"
+            # The first two only spare the join what the third and the cut would throw away after it.
+            where = (
+                f"{time} > {EARLIEST} - INTERVAL {reach} DAY AND e.visible_at <= {LATEST} "
+                f"AND {time} > x.as_of - INTERVAL {reach} DAY"
+            )
         parts += [f"{sql} AS {name}" for name, sql in columns.items()]
         source += "".join(joined(join, as_of=True) for join in joins)
         table = f"feature_{relation.name}"
@@ -277,19 +284,34 @@ class Compiler:
         columns = {name: text for name, text in lookup.columns.items() if name in wanted}
         if not columns:
             return sql
+        if lookup.is_market:
+            return self._looked_up_in_market(sql, lookup, columns)
         added = ", ".join(f"{self._written(text)} AS {name}" for name, text in columns.items())
         return f"SELECT g.*, {added} FROM ({sql}) AS g LEFT JOIN {lookup.table} AS n ON {lookup.on}"
+
+    def _looked_up_in_market(self, sql: str, lookup: Lookup, wanted: Iterable[str]) -> str:
+        """Add columns of a relation without events to a grain, cut as of the row's instant."""
+        relation = RELATIONS[lookup.table]
+        columns = {name: best_alternative(relation, name, self._columns) for name in wanted}
+        added = ", ".join(f"{text} AS {name}" for name, text in columns.items())
+        if not any(columns_of(text) for text in columns.values()):
+            return f"SELECT g.*, {added} FROM ({sql}) AS g"
+        on = lookup.on.replace("n.", "e.")
+        return (
+            f"SELECT g.*, {added} FROM ({sql}) AS g JOIN {INSTANTS} AS x USING (row_id) "
+            f'LEFT JOIN "{relation.table}" AS e ON {on} AND {_cut("e")}'
+        )
 
     def _derived(self) -> dict[str, str]:
         """Give the tables that are made from the market before anything is cut; they keep the version columns."""
         has_places = "geohash" in self._columns.get("addresses", ())
-        return {PROMOTION_DAYS: promotion_days(), SHARED_PARCELS: shared_parcels(has_places=has_places)}
+        return {PROMOTION_DAYS: promotion_days(), SHARED_DELIVERIES: shared_deliveries(has_places=has_places)}
 
     def _sightings(self, count: SharedCount | Companions, *, of_table: str) -> str:
         """Give the SELECT of who in the whole market was seen with the things of a grain."""
         relation = RELATIONS[count.relation]
         keys = {key: best_alternative(relation, key, self._columns) for key in count.keys}
-        joins = joins_of(relation, keys.values(), with_inner=False)
+        joins = joins_of(relation, keys.values())
         text = "".join(joined(join, as_of=False) for join in joins)
         aliases = [join.alias for join in joins if not join.is_cut]
         return sightings(count, relation, keys, text, aliases, of_table=of_table)
@@ -299,21 +321,20 @@ class Compiler:
         return render(with_our_words(parse(sql), self._scalars))
 
 
-def joins_of(relation: Relation, columns: Iterable[str], *, with_inner: bool = True) -> tuple[Join, ...]:
-    """Give the joins that these columns' SQL takes, inner ones anyway unless told, in the order of declaration."""
+def joins_of(relation: Relation, columns: Iterable[str]) -> tuple[Join, ...]:
+    """Give the joins that these columns' SQL takes, in the order of declaration."""
     wanted = {alias for sql in columns for alias, _ in columns_of(sql)}
     for join in reversed(relation.joins):
-        if join.alias in wanted or (join.is_inner and with_inner):
+        if join.alias in wanted:
             wanted |= {join.alias} | {alias for alias, _ in columns_of(join.on)}
     return tuple(join for join in relation.joins if join.alias in wanted)
 
 
 def joined(join: Join, *, as_of: bool) -> str:
     """Write a join; with `as_of`, cut as of the spine's instant."""
-    kind = "JOIN" if join.is_inner else "LEFT JOIN"
     table = f'(SELECT * FROM "{join.table}" LEFT JOIN {join.with_norm})' if join.with_norm else f'"{join.table}"'
     cut = f" AND {_cut(join.alias)}" if as_of and not join.is_cut else ""
-    return f" {kind} {table} AS {join.alias} ON {join.on}{cut}"
+    return f" LEFT JOIN {table} AS {join.alias} ON {join.on}{cut}"
 
 
 def _cut(alias: str) -> str:

@@ -126,6 +126,10 @@ def standing(
             connection.register("feature_incoming", table)
             connection.execute(f"CREATE TEMP TABLE {name} AS FROM feature_incoming")
             connection.unregister("feature_incoming")
+        connection.execute(
+            f"SET VARIABLE feature_earliest = (SELECT MIN(as_of) FROM {INSTANTS});"
+            f"SET VARIABLE feature_latest = (SELECT MAX(as_of) FROM {INSTANTS})"
+        )
         yield
     finally:
         for name in made:

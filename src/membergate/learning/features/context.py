@@ -25,7 +25,7 @@ _COUNTS = {
     "tenure_days": Measure("subject", "MAX(tenure_days)", scope="account"),
     "history_days": Measure("order", "MAX(age_days)", scope="account"),
     "orders": Measure("order", "COUNT(*)", scope="account"),
-    "units": Measure("line", "SUM(units)", scope="account"),
+    "units": Measure("line", "SUM(units)", 180, scope="account"),
 }
 _RATIOS = {
     "company_invoice_ratio": Measure("order", "COUNT(*) FILTER (WHERE is_company_invoice) / COUNT(*)", scope="account"),

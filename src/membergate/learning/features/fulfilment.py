@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from membergate.learning.features.declaration import Feature, Shrinkage
 
+_IS_PRIVATE = "place_kind NOT IN ('warehouse', 'forwarder', 'shop')"
 FEATURES = (
     Feature(
         id="E2",
@@ -28,9 +29,9 @@ FEATURES = (
         unit="ratio",
         grain="destination",
         sql=(
-            "CASE WHEN COUNT(*) FILTER (WHERE is_private AND is_habit) = 0"
-            " THEN COALESCE(MAX(units) FILTER (WHERE is_private), 0)"
-            " ELSE SUM(units) FILTER (WHERE is_private AND is_habit) END / SUM(units)"
+            f"CASE WHEN COUNT(*) FILTER (WHERE {_IS_PRIVATE} AND is_habit) = 0"
+            f" THEN COALESCE(MAX(units) FILTER (WHERE {_IS_PRIVATE}), 0)"
+            f" ELSE SUM(units) FILTER (WHERE {_IS_PRIVATE} AND is_habit) END / SUM(units)"
         ),
         evidence="SUM(units)",
         sense=-1,

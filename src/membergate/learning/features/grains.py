@@ -13,6 +13,8 @@ from membergate.learning.features.expressions import columns_of
 
 DAY_US = 86_400_000_000
 """Microseconds in a day."""
+PACKED = 1 << 24
+"""Two small integers in one, so that MIN orders by the first and carries the second: half the cost of ARG_MIN."""
 LONGEST_WINDOW_DAYS = 365
 """Events older than this are read by no feature."""
 
@@ -35,8 +37,6 @@ class Join:
         relation (`feature_…`), which is cut already.
     on
         The SQL condition, over `e` and earlier aliases.
-    is_inner
-        Whether an event without a match is dropped.
     with_norm
         A norm and its key, joined to the table beforehand: one join less for every event.
     """
@@ -44,7 +44,6 @@ class Join:
     alias: str
     table: str
     on: str
-    is_inner: bool = False
     with_norm: str = ""
 
     @property
@@ -134,21 +133,27 @@ class Companions:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Columns that a grain takes from a fitted norm.
+    """Columns that a grain takes from elsewhere, once it is grouped.
 
     Parameters
     ----------
     table
-        The norm.
+        A norm, or the name of a relation without events, which is cut as of the row's instant.
     on
-        The SQL condition between the norm (alias `n`) and the grain (alias `g`).
+        The SQL condition between what is looked up (alias `n`) and the grain (alias `g`).
     columns
-        Name -> SQL over alias `n`, with its default for keys that the norm does not know.
+        Name -> SQL over alias `n`, with its default for keys that are not known there. Of a relation, the columns are
+        its own.
     """
 
     table: str
     on: str
     columns: dict[str, str]
+
+    @property
+    def is_market(self) -> bool:
+        """Whether it looks a relation up, and no norm."""
+        return self.table in RELATIONS
 
 
 @dataclass(frozen=True)
@@ -229,7 +234,6 @@ LINE = Relation(
         "is_quiet_day": ("p.day IS NULL", "TRUE"),
         "is_gift": ("COALESCE(o.is_gift, FALSE)", "FALSE"),
         "address": ("o.address",),
-        "place_kind": ("o.place_kind",),
     },
     (
         _SKU,
@@ -246,13 +250,11 @@ ORDER = Relation(
     {
         "order_key": ("HASH(e.order_id)",),
         "address": ("HASH(e.address_id)",),
-        "place_kind": ("COALESCE(a.kind, 'unknown')", "'unknown'"),
         "recipient": ("HASH(e.recipient_tok)",),
         "is_gift": ("COALESCE(e.gift, FALSE)",),
         "is_company_invoice": ("COALESCE(e.invoice_type = 'company', FALSE)",),
-        "lane": ("COALESCE(e.lane, 'consumer')",),
+        "is_group_buy": ("COALESCE(e.lane = 'group_buy', FALSE)",),
     },
-    (Join("a", "addresses", "a.address_id = e.address_id"),),
 )
 """Orders, without what later becomes of them: `orders.status` is off limits."""
 
@@ -261,18 +263,15 @@ PARCEL = Relation("parcel", "shipments", "delivered_at", {})
 
 DELIVERY = Relation(
     "delivery",
-    "feature_shared_parcels",
+    "feature_shared_deliveries",
     "delivered_at",
     {
-        "sku": ("HASH(l.sku_id)",),
+        "sku": ("HASH(e.sku_id)",),
         "place": ("e.place",),
         "week": ("e.week",),
         "weekly_share": ("COALESCE(n.weekly_share, PRIOR('weekly_share'))",),
     },
-    (
-        Join("l", "order_lines", "l.order_id = e.order_id", is_inner=True),
-        Join("n", "norm_sku", "n.sku_id = l.sku_id"),
-    ),
+    (Join("n", "norm_sku", "n.sku_id = e.sku_id"),),
 )
 """What was delivered to places that several accounts used in the same week: one row a line. The place is the final one,
 after any re-routing. Deliveries to places of one's own say nothing of convergence and are left out before the lines are
@@ -285,6 +284,9 @@ APPLICATION = Relation(
     {"is_other": ("e.application_id <> x.subject_id",)},
 )
 """Applications for membership."""
+
+PLACE = Relation("place", "addresses", "", {"place_kind": ("COALESCE(e.kind, 'unknown')", "'unknown'")})
+"""What is known of an address; grains look it up once they are grouped by address."""
 
 SUBJECT = Relation(
     "subject",
@@ -300,9 +302,10 @@ SUBJECT = Relation(
 )
 """The question itself, and the account's own row."""
 
-RELATIONS = {relation.name: relation for relation in (ORDER, LINE, PARCEL, DELIVERY, APPLICATION, SUBJECT)}
+RELATIONS = {relation.name: relation for relation in (ORDER, LINE, PARCEL, DELIVERY, APPLICATION, PLACE, SUBJECT)}
 """Every relation by name; one that another joins comes first."""
 
+_PLACE_OF_ADDRESS = Lookup("place", "HASH(n.address_id) = g.address", {"place_kind": "n.place_kind"})
 _OF_CATEGORY = "HASH(n.category) = g.category"
 _GRAINS = (
     Grain(
@@ -311,9 +314,9 @@ _GRAINS = (
         ("sku", "age_days"),
         {
             "category": "MIN(category)",
-            "units": "SUM(units)",
+            "units": "CAST(SUM(units) AS BIGINT)",
             "lines": "COUNT(*)",
-            "ungifted_units": "SUM(units) FILTER (WHERE NOT is_gift)",
+            "ungifted_units": "CAST(SUM(units) FILTER (WHERE NOT is_gift) AS BIGINT)",
         },
     ),
     Grain(
@@ -322,12 +325,12 @@ _GRAINS = (
         ("sku",),
         {
             "category": "MIN(category)",
-            "units": "SUM(units)",
-            "lines": "SUM(lines)",
+            "units": "CAST(SUM(units) AS BIGINT)",
+            "lines": "CAST(SUM(lines) AS BIGINT)",
             "days": "COUNT(*)",
             "first_age_days": "MAX(age_days)",
             "last_age_days": "MIN(age_days)",
-            "last_units": "ARG_MIN(units, age_days)",
+            "last_units": f"MIN(age_days * {PACKED} + LEAST(units, {PACKED} - 1)) % {PACKED}",
         },
         lookups=(
             Lookup("norm_category", _OF_CATEGORY, {"daily_units": "COALESCE(n.daily_units, PRIOR('daily_units'))"}),
@@ -337,7 +340,7 @@ _GRAINS = (
         "limit_window",
         "line",
         ("member_no", "sku", "limit_window_no"),
-        {"units": "SUM(units)", "limit_units": "MIN(limit_units)"},
+        {"units": "CAST(SUM(units) AS BIGINT)", "limit_units": "MIN(limit_units)"},
         where="limit_units > 0",
     ),
     Grain("category", "line", ("category",), {"lines": "COUNT(*)"}),
@@ -345,28 +348,31 @@ _GRAINS = (
         "sku_month",
         "line",
         ("sku", "age_days // 30 AS month_no"),
-        {"category": "MIN(category)", "units": "SUM(units)", "gain_minor": "SUM(gain_minor)"},
+        {"category": "MIN(category)", "units": "CAST(SUM(units) AS BIGINT)", "gain_minor": "SUM(gain_minor)"},
         lookups=(Lookup("norm_category", _OF_CATEGORY, {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
     ),
-    Grain("buying_day", "line", ("day",), {"units": "SUM(units)", "is_promotion": "BOOL_OR(is_promotion_day)"}),
+    Grain(
+        "buying_day",
+        "line",
+        ("day",),
+        {"units": "CAST(SUM(units) AS BIGINT)", "is_promotion": "BOOL_OR(is_promotion_day)"},
+    ),
     Grain(
         "destination",
         "line",
         ("member_no", "address"),
-        {
-            "units": "SUM(units)",
-            "is_private": "BOOL_AND(place_kind NOT IN ('warehouse', 'forwarder', 'shop'))",
-            "is_habit": "MAX(age_days) > MIN(age_days)",
-        },
+        {"units": "CAST(SUM(units) AS BIGINT)", "is_habit": "MAX(age_days) > MIN(age_days)"},
         where="address IS NOT NULL",
+        lookups=(_PLACE_OF_ADDRESS,),
     ),
     Grain(
         "address_use",
         "order",
-        ("address", "place_kind"),
+        ("address",),
         {"orders": "COUNT(*)"},
         where="address IS NOT NULL",
         lookups=(
+            _PLACE_OF_ADDRESS,
             Lookup(
                 "norm_place_kind",
                 "n.place_kind = g.place_kind",

@@ -22,10 +22,18 @@ OTHER = "other"
 """The key of a grain of pairs: the account that shares something."""
 DERIVED_TABLES = {
     "feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"}),
-    "feature_shared_parcels": frozenset({"shipments.order_id", "shipments.address_id", "shipments.delivered_at"}),
+    "feature_shared_deliveries": frozenset(
+        {
+            "shipments.order_id",
+            "shipments.address_id",
+            "shipments.delivered_at",
+            "order_lines.order_id",
+            "order_lines.sku_id",
+        }
+    ),
 }
 """Tables that the compiler makes itself, and the market columns that it makes them from."""
-DERIVED_BETTER_WITH = {"feature_shared_parcels": frozenset({"addresses.address_id", "addresses.geohash"})}
+DERIVED_BETTER_WITH = {"feature_shared_deliveries": frozenset({"addresses.address_id", "addresses.geohash"})}
 """And the columns that it makes them better from."""
 
 
@@ -172,14 +180,10 @@ def _market_column(table: str, name: str, *, at_best: bool) -> frozenset[str]:
 
 
 def _relation_needs(relation: Relation) -> frozenset[str]:
-    """Give what a relation needs whatever is asked of it: its account, its time, its inner joins."""
-    if not relation.table:
+    """Give what a relation needs whatever is asked of it: its account and its time."""
+    if not relation.event_time:
         return frozenset()
-    found = set(market_columns(relation, f"e.account_id = e.{relation.event_time}"))
-    for join in relation.joins:
-        if join.is_inner:
-            found |= market_columns(relation, join.on)
-    return frozenset(found)
+    return market_columns(relation, f"e.account_id = e.{relation.event_time}")
 
 
 def _below(grain: str, name: str) -> frozenset[BaseColumn]:
@@ -192,7 +196,8 @@ def _below(grain: str, name: str) -> frozenset[BaseColumn]:
         return frozenset({(grain, name)})
     declared = GRAINS[grain]
     if name in declared.added:
-        return frozenset().union(*(_below(grain, column) for column in declared.behind(name)))
+        looked_up = {(lookup.table, name) for lookup in declared.lookups if lookup.is_market and name in lookup.columns}
+        return frozenset(looked_up).union(*(_below(grain, column) for column in declared.behind(name)))
     sql = declared.columns.get(name) or key_names(grain).get(name)
     if sql is None:
         raise BadInputError(f"{grain} has no column {name!r}", allowed=", ".join((*declared.columns, *declared.added)))

@@ -15,20 +15,24 @@ def _share_of_orders(condition: str) -> Measure:
     return Measure("order", f"COUNT(*) FILTER (WHERE {condition}) / COUNT(*)", scope="account")
 
 
+def _share_of_places(kinds: str) -> Measure:
+    return Measure("address_use", f"SUM(orders) FILTER (WHERE place_kind IN ({kinds})) / SUM(orders)", 180)
+
+
 PROFILE: dict[str, Measure] = {
-    "categories": Measure("category", "COUNT(*)"),
+    "categories": Measure("category", "COUNT(*)", 180),
     "skus": Measure("sku", "COUNT(*)", 180),
     "units_of_all": Measure("sku", "SUM(units)", 180),
     "most_units_of_a_sku": Measure("sku", "MAX(units)", 180),
-    "recipients": Measure("recipient", "COUNT(*)"),
-    "returning_recipients": Measure("recipient", "COUNT(*) FILTER (WHERE orders > 1)"),
-    "benefit_ratio": Measure("line", "SUM(benefit_minor) / NULLIF(SUM(paid_minor), 0)"),
+    "recipients": Measure("recipient", "COUNT(*)", 180),
+    "returning_recipients": Measure("recipient", "COUNT(*) FILTER (WHERE orders > 1)", 180),
+    "benefit_ratio": Measure("line", "SUM(benefit_minor) / NULLIF(SUM(paid_minor), 0)", 180),
     "gift_ratio": _share_of_orders("is_gift"),
-    "group_buy_ratio": _share_of_orders("lane = 'group_buy'"),
-    "office_ratio": _share_of_orders("place_kind IN ('office', 'school')"),
-    "dorm_ratio": _share_of_orders("place_kind = 'dorm'"),
-    "pickup_ratio": _share_of_orders("place_kind IN ('pickup', 'locker')"),
-    "forwarder_ratio": _share_of_orders("place_kind = 'forwarder'"),
+    "group_buy_ratio": _share_of_orders("is_group_buy"),
+    "office_ratio": _share_of_places("'office', 'school'"),
+    "dorm_ratio": _share_of_places("'dorm'"),
+    "pickup_ratio": _share_of_places("'pickup', 'locker'"),
+    "forwarder_ratio": _share_of_places("'forwarder'"),
 }
 """What the guards look at, beside the context's own counts: name -> measure; NULL where it cannot be computed."""
 

@@ -17,8 +17,8 @@ from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.computation import market_columns_of, run, standing
 from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.grains import DAY_US, LONGEST_WINDOW_DAYS, RELATIONS
-from membergate.learning.features.lineage import Columns, best_alternative, is_computable, measures_of
+from membergate.learning.features.grains import DAY_US, LONGEST_WINDOW_DAYS
+from membergate.learning.features.lineage import Columns, is_computable, measures_of
 from membergate.learning.features.norms import Norms, naive_utc
 from membergate.learning.features.tables import Spine
 from membergate.learning.identity import OperatorTable
@@ -219,12 +219,12 @@ def _place_kinds(
     connection: duckdb.DuckDBPyConnection, as_of: datetime, columns: Columns
 ) -> tuple[pa.Table, dict[str, float]]:
     """Fit how many accounts typically share an address of each kind, each account's address counted once."""
-    order = RELATIONS["order"]
     if "address_id" not in columns.get("orders", ()):
         empty = pa.table({"place_kind": pa.array([], pa.string()), "typical_log_accounts": pa.array([], pa.float64())})
         return empty, {"typical_log_accounts": math.log(2)}
-    kind = best_alternative(order, "place_kind", columns)
-    join = f"LEFT JOIN addresses AS a ON a.address_id = e.address_id AND {_visible('a')}" if "a." in kind else ""
+    has_kinds = "kind" in columns.get("addresses", ())
+    kind = "COALESCE(a.kind, 'unknown')" if has_kinds else "'unknown'"
+    join = f"LEFT JOIN addresses AS a ON a.address_id = e.address_id AND {_visible('a')}" if has_kinds else ""
     table = connection.sql(
         f"""
         WITH pairs AS (

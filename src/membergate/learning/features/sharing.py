@@ -15,10 +15,12 @@ SPINE = "feature_spine"
 """The expanded spine: one row per spine row and member account of its operator."""
 INSTANTS = "feature_instants"
 """The spine's instants by row."""
+EARLIEST, LATEST = "GETVARIABLE('feature_earliest')", "GETVARIABLE('feature_latest')"
+"""The spine's first and last instant: known when a query is planned, so that a scan need not hand on the rest."""
 PROMOTION_DAYS = "feature_promotion_days"
 """The days inside promotions, and since when they were known to be."""
-SHARED_PARCELS = "feature_shared_parcels"
-"""Parcels to places that several accounts used in the same week."""
+SHARED_DELIVERIES = "feature_shared_deliveries"
+"""What was delivered to places that several accounts used in the same week."""
 LONGEST_DATED_WINDOW_DAYS = 90
 """No grain of dated things looks further back."""
 BUCKET_MARGIN_DAYS = 8
@@ -57,10 +59,10 @@ def sightings(
     since = ", ".join(f"{alias}.visible_at" for alias in seen)
     until = ", ".join(f"{alias}.superseded_at" for alias in seen)
     names = ", ".join(keys)
-    where = [f"e.visible_at <= (SELECT MAX(as_of) FROM {INSTANTS})"]
+    where = [f"e.visible_at <= {LATEST}"]
     if count.window_days is not None:
         days = count.window_days + BUCKET_MARGIN_DAYS
-        where.append(f"e.{relation.event_time} > (SELECT MIN(as_of) FROM {INSTANTS}) - INTERVAL {days} DAY")
+        where.append(f"e.{relation.event_time} > {EARLIEST} - INTERVAL {days} DAY")
     parts = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
     return f"""
 WITH pairs AS (
@@ -143,8 +145,8 @@ ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account
 ANTI JOIN (FROM {first} WHERE rank > {companions.most_accounts}) AS c ON {crowd} AND c.since <= i.as_of"""
 
 
-def shared_parcels(*, has_places: bool) -> str:
-    """Give the SELECT of the parcels that went where another account's parcel went in the same week.
+def shared_deliveries(*, has_places: bool) -> str:
+    """Give the SELECT of what went where another account's parcel went in the same week, one row a line.
 
     Parameters
     ----------
@@ -152,22 +154,33 @@ def shared_parcels(*, has_places: bool) -> str:
         Whether addresses say where they are. A place is then a geohash, or the address where it has none, and a parcel
         is seen once its address is known; otherwise the address is the place.
     """
-    place, join, since, until = "e.address_id", "", "e.visible_at", "e.superseded_at"
+    place, join, seen = "HASH(e.address_id)", "", ["e"]
     if has_places:
-        place, join = "COALESCE(a.geohash, a.address_id)", "JOIN addresses AS a ON a.address_id = e.address_id"
-        since, until = "GREATEST(e.visible_at, a.visible_at)", "LEAST(e.superseded_at, a.superseded_at)"
+        # Joined by hashes, which halves the cost of this join: a warehouse has about as many addresses as accounts.
+        places = "SELECT *, HASH(address_id) AS address, HASH(COALESCE(geohash, address_id)) AS place FROM addresses"
+        place, join = "a.place", f"JOIN ({places}) AS a ON a.address = HASH(e.address_id)"
+        seen.append("a")
     days = LONGEST_DATED_WINDOW_DAYS + BUCKET_MARGIN_DAYS
     return f"""
 WITH parcels AS (
-  SELECT e.order_id, e.account_id, e.delivered_at, HASH({place}) AS place,
-    EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {since} AS visible_at, {until} AS superseded_at
+  SELECT e.order_id, e.account_id, e.delivered_at, {place} AS place,
+    EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {_span(seen)}
   FROM shipments AS e {join}
-  WHERE e.delivered_at > (SELECT MIN(as_of) FROM {INSTANTS}) - INTERVAL {days} DAY
-    AND e.visible_at <= (SELECT MAX(as_of) FROM {INSTANTS})
+  WHERE e.delivered_at > {EARLIEST} - INTERVAL {days} DAY AND e.visible_at <= {LATEST}
+), shared AS (
+  FROM parcels SEMI JOIN (
+    SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(account_id) <> MAX(account_id)
+  ) USING (place, week)
 )
-FROM parcels SEMI JOIN (
-  SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(account_id) <> MAX(account_id)
-) USING (place, week)"""
+SELECT e.account_id, e.delivered_at, e.place, e.week, l.sku_id, {_span(["e", "l"])}
+FROM shared AS e JOIN order_lines AS l ON l.order_id = e.order_id"""
+
+
+def _span(aliases: Iterable[str]) -> str:
+    """Write from when and until when rows that were joined are all visible."""
+    since = ", ".join(f"{alias}.visible_at" for alias in aliases)
+    until = ", ".join(f"{alias}.superseded_at" for alias in aliases)
+    return f"GREATEST({since}) AS visible_at, LEAST({until}) AS superseded_at"
 
 
 def promotion_days() -> str:
