@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from membergate.learning.features import CATALOGUE
+from membergate.learning.features import CATALOGUE, computation
 from membergate.testing import (
     Trial,
     check_missing_columns_are_typed,
@@ -40,3 +40,10 @@ def test_order_of_rows_is_irrelevant(trial: Trial) -> None:
 def test_missing_columns_are_typed(trial: Trial) -> None:
     """Without an optional column, the features that need it are `not_applicable`, and no other is."""
     check_missing_columns_are_typed(trial)
+
+
+def test_a_long_spine_is_read_like_a_short_one(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How shared things are read depends on the spine's length; what is said of them does not."""
+    monkeypatch.setattr(computation, "FEW_ROWS", 0)
+    again = trial.again(trial.market)
+    assert again.values.tobytes() == trial.batch.values.tobytes()

@@ -109,9 +109,13 @@ class Compiler:
         Loaded table -> its canonical columns.
     scalars
         The norms' scalars, which `PRIOR` reads.
+    is_few
+        Whether the spine is short, so that what is shared is better read for its own things only. No value depends on
+        it.
     """
 
-    def __init__(self, columns: Columns, scalars: Mapping[str, float]) -> None:
+    def __init__(self, columns: Columns, scalars: Mapping[str, float], *, is_few: bool = False) -> None:
+        self._is_few = is_few
         self._columns = columns
         self._scalars = scalars
         self._relations: dict[str, set[str]] = {}
@@ -305,7 +309,10 @@ class Compiler:
     def _derived(self) -> dict[str, str]:
         """Give the tables that are made from the market before anything is cut; they keep the version columns."""
         has_places = "geohash" in self._columns.get("addresses", ())
-        return {PROMOTION_DAYS: promotion_days(), SHARED_DELIVERIES: shared_deliveries(has_places=has_places)}
+        return {
+            PROMOTION_DAYS: promotion_days(),
+            SHARED_DELIVERIES: shared_deliveries(has_places=has_places, is_few=self._is_few),
+        }
 
     def _sightings(self, count: SharedCount | Companions, *, of_table: str) -> str:
         """Give the SELECT of who in the whole market was seen with the things of a grain."""

@@ -24,8 +24,8 @@ from membergate.learning.features.tables import NOT_APPLICABLE, NOT_OBSERVED, OB
 from membergate.learning.identity import OperatorTable
 from membergate.market.schema import TABLES
 
-Numbers = dict[str, NDArray[np.float64]]
-"""Measure name -> (n,) values, NaN where a row has none."""
+FEW_ROWS = 1000
+"""A spine of fewer rows has its shared things read for itself only."""
 
 
 def compute(
@@ -62,7 +62,9 @@ def compute(
     wanted = chosen(features)
     with standing(connection, spine, operators, norms):
         columns = market_columns_of(connection)
-        computable, program = _planned(wanted, tuple(columns.items()), tuple(norms.scalars.items()))
+        computable, program = _planned(
+            wanted, tuple(columns.items()), tuple(norms.scalars.items()), is_few=len(spine) < FEW_ROWS
+        )
         numbers = run(connection, program, len(spine))
         context = context_of(connection, len(spine), numbers, columns)
     values = np.full((len(spine), len(wanted)), np.nan)
@@ -160,13 +162,15 @@ def _planned(
     wanted: tuple[Feature, ...],
     columns: tuple[tuple[str, tuple[str, ...]], ...],
     scalars: tuple[tuple[str, float], ...],
+    *,
+    is_few: bool,
 ) -> tuple[frozenset[Feature], tuple[Step, ...]]:
     """Compile what the columns can feed. Kept, because a door asks the same thing of every applicant."""
     there = dict(columns)
     computable = [feature for feature in wanted if all(is_computable(m, there) for m in measures_of(feature))]
     measures = {key: measure for feature in computable for key, measure in _named(feature).items()}
     measures |= {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, there)}
-    return frozenset(computable), Compiler(there, dict(scalars)).compile(measures)
+    return frozenset(computable), Compiler(there, dict(scalars), is_few=is_few).compile(measures)
 
 
 def _named(feature: Feature) -> dict[str, Measure]:

@@ -145,7 +145,7 @@ ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account
 ANTI JOIN (FROM {first} WHERE rank > {companions.most_accounts}) AS c ON {crowd} AND c.since <= i.as_of"""
 
 
-def shared_deliveries(*, has_places: bool) -> str:
+def shared_deliveries(*, has_places: bool, is_few: bool) -> str:
     """Give the SELECT of what went where another account's parcel went in the same week, one row a line.
 
     Parameters
@@ -153,20 +153,28 @@ def shared_deliveries(*, has_places: bool) -> str:
     has_places
         Whether addresses say where they are. A place is then a geohash, or the address where it has none, and a parcel
         is seen once its address is known; otherwise the address is the place.
+    is_few
+        Whether only places of the spine's own accounts are read. It costs a pass over the parcels, and spares the rest
+        where the spine is short.
     """
-    place, join, seen = "HASH(e.address_id)", "", ["e"]
+    places, seen = "SELECT DISTINCT HASH(address_id) AS address, HASH(address_id) AS place FROM shipments", ["e"]
     if has_places:
         # Joined by hashes, which halves the cost of this join: a warehouse has about as many addresses as accounts.
         places = "SELECT *, HASH(address_id) AS address, HASH(COALESCE(geohash, address_id)) AS place FROM addresses"
-        place, join = "a.place", f"JOIN ({places}) AS a ON a.address = HASH(e.address_id)"
         seen.append("a")
     days = LONGEST_DATED_WINDOW_DAYS + BUCKET_MARGIN_DAYS
+    recent = f"e.delivered_at > {EARLIEST} - INTERVAL {days} DAY AND e.visible_at <= {LATEST}"
+    own = f"""SEMI JOIN (
+    SELECT p.place FROM shipments AS e SEMI JOIN {SPINE} USING (account_id)
+    JOIN places AS p ON p.address = HASH(e.address_id) WHERE {recent}) USING (place)"""
     return f"""
-WITH parcels AS (
-  SELECT e.order_id, e.account_id, e.delivered_at, {place} AS place,
+WITH places AS ({places}
+), near AS (
+  FROM places {own if is_few else ""}
+), parcels AS (
+  SELECT e.order_id, e.account_id, e.delivered_at, a.place,
     EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {_span(seen)}
-  FROM shipments AS e {join}
-  WHERE e.delivered_at > {EARLIEST} - INTERVAL {days} DAY AND e.visible_at <= {LATEST}
+  FROM shipments AS e JOIN near AS a ON a.address = HASH(e.address_id) WHERE {recent}
 ), shared AS (
   FROM parcels SEMI JOIN (
     SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(account_id) <> MAX(account_id)
