@@ -119,19 +119,19 @@ def _scikit_learn(task: str) -> Callable[[Rows, float], Any]:
 
 
 def _hdbscan(rows: Rows, _eps: float) -> Any:
-    import hdbscan  # type: ignore[import-not-found]  # noqa: PLC0415
+    import hdbscan  # type: ignore[import-not-found]  # noqa: PLC0415 - a peer may be absent
 
     return hdbscan.HDBSCAN(min_cluster_size=MIN_SAMPLES).fit(rows)
 
 
 def _fast_hdbscan(rows: Rows, _eps: float) -> Any:
-    import fast_hdbscan  # type: ignore[import-not-found]  # noqa: PLC0415
+    import fast_hdbscan  # type: ignore[import-not-found]  # noqa: PLC0415 - a peer may be absent
 
     return fast_hdbscan.HDBSCAN(min_cluster_size=MIN_SAMPLES).fit(rows)
 
 
 def _faiss_exact(rows: Rows, _eps: float) -> Any:
-    import faiss  # type: ignore[import-not-found]  # noqa: PLC0415
+    import faiss  # type: ignore[import-not-found]  # noqa: PLC0415 - a peer may be absent
 
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows)
@@ -159,7 +159,7 @@ def _faiss_cells(rows: Rows, eps: float) -> Any:
 
 
 def _pyod(rows: Rows, _eps: float) -> Any:
-    from pyod.models.lof import LOF  # type: ignore[import-not-found]  # noqa: PLC0415
+    from pyod.models.lof import LOF  # type: ignore[import-not-found]  # noqa: PLC0415 - a peer may be absent
 
     return LOF().fit(rows)
 

@@ -15,7 +15,7 @@ from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
 
 
-class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of the clusterers; a subclass writes `_check`, `_neighbours_needed` and `_fit`."""
 
     labels_: NDArray[np.int64]

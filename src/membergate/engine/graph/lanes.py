@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -38,7 +38,7 @@ def _add_axis(builder: Any, block: Any, query: Any, axis: Any, sums: Any) -> Any
     difference = builder.fsub(points, _splat(builder, builder.load(builder.gep(query, [axis]))))
     signature = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
     name = f"llvm.fmuladd.v{LANES}f32"
-    multiply_add = cgutils.get_or_insert_function(builder.module, signature, name)  # type: ignore[no-untyped-call]
+    multiply_add = cgutils.get_or_insert_function(builder.module, signature, name)  # type: ignore[no-untyped-call]  # so is numba
     return builder.call(multiply_add, [difference, difference, sums])
 
 

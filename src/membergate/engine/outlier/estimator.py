@@ -17,7 +17,7 @@ from membergate.engine.state import ArrayState
 _LARGEST_SHARE = 0.5
 
 
-class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of the detectors; a subclass writes `_fit` and `_score`."""
 
     n_neighbors: int
