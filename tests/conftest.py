@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from membergate.domain.instants import utc
 from membergate.operations.history import History, aware
@@ -19,6 +20,10 @@ from membergate.operations.simulate import simulate
 from membergate.operations.workspace import Workspace
 
 NOW = utc(2026, 1, 1)
+
+# how fast a machine draws examples says nothing about what they find
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def clock() -> datetime:

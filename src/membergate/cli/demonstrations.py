@@ -32,7 +32,7 @@ def demo(
     data: Annotated[
         Data, typer.Option(help="A simulated market, or 2,469 real households (extra `examples`).")
     ] = Data.SIMULATED,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 11,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated market.")] = 2026,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:

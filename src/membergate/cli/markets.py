@@ -32,7 +32,7 @@ def progress() -> Progress:
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write: OUT/market and, kept apart, OUT/truth.")],
     *,
-    preset: Annotated[str, typer.Option(help="tiny (2,000 accounts), demo (12,000) or small (50,000).")] = "tiny",
+    preset: Annotated[str, typer.Option(help="tiny (2,000 accounts), demo (20,000) or small (50,000).")] = "tiny",
     seed: Annotated[int, typer.Option(help="Same seed and version, same market.")] = 0,
     accounts: Annotated[int | None, typer.Option(help="Accounts instead of the preset's.")] = None,
     as_json: JsonOption = False,
@@ -41,8 +41,14 @@ def simulate(
     from membergate.operations.simulate import simulate as simulate_market
 
     with progress() as bar:
-        bar.add_task("simulating a market")
-        made = simulate_market(out, preset=preset, seed=seed, accounts=accounts)
+        task = bar.add_task("simulating a market")
+        made = simulate_market(
+            out,
+            preset=preset,
+            seed=seed,
+            accounts=accounts,
+            progress=lambda step: bar.update(task, description=f"simulating: {step}"),
+        )
     if as_json:
         print_json(made)
         return

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
 import duckdb
 import numpy as np
 import pytest
+from benchmarks.realism import BOUND, areas, features_of, merchants_in
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from membergate.market.simulator import SimulationReport
+from membergate.operations.history import History
+from membergate.operations.ingest import ingest
+from membergate.operations.learn import Learned
+from membergate.operations.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("simulator")
 
@@ -95,6 +104,26 @@ def test_no_single_aggregate_tells_merchants_apart(aggregates: Aggregates) -> No
         is_there = np.isfinite(values)
         area = roc_auc_score(truth[is_there], values[is_there])
         assert max(area, 1 - area) < 0.90, (name, area)
+
+
+def test_no_starter_feature_alone_tells_merchants_apart(
+    tiny: SimulationReport,
+    simulated: Path,
+    learned_workspace: tuple[Workspace, Learned],
+    tmp_path: Path,
+    still_clock: Callable[[], datetime],
+) -> None:
+    """Over the applicants of two markets together, no feature of the catalogue reaches an area of 0.90."""
+    other = Workspace(tmp_path)
+    ingest(other.root, tiny.market, clock=still_clock)
+    found = areas(
+        [
+            (features_of(History(learned_workspace[0].warehouse())), merchants_in(simulated / "truth")),
+            (features_of(History(other.warehouse())), merchants_in(tiny.truth)),
+        ]
+    )
+    assert max(found.values()) < BOUND, found
+    assert sum(area > 0.7 for area in found.values()) >= 5
 
 
 def test_simple_aggregates_together_tell_much_but_not_all(aggregates: Aggregates) -> None:

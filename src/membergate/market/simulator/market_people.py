@@ -200,7 +200,8 @@ def _skus(world: World, writer: Writer) -> dict[str, pa.Array]:
     rng = stream(world.scenario.seed, "sku columns")
     goods, count = world.catalogue, len(world.catalogue)
     has_market_price: Bools = rng.random(count) < world.scenario.market_price_coverage
-    observed: Floats = np.rint(goods.market_price_minor * (1 + rng.normal(0, 0.03, count)))
+    error = rng.normal(0, world.scenario.market_price_error, count)
+    observed: Floats = np.rint(goods.market_price_minor * np.exp(error))
     has_limit = goods.limit_quantity > 0
     return {
         "sku_id": writer.ids("sku", np.arange(count)),

@@ -12,7 +12,7 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant, utc
 from membergate.market.simulator.archetypes import ARCHETYPES
 
-SIMULATOR_VERSION = 1
+SIMULATOR_VERSION = 2
 """Raised by any change that alters a table for a given seed."""
 
 
@@ -94,6 +94,9 @@ class Scenario:
         How often an account says what it is for.
     market_price_coverage
         How often a market price is known.
+    market_price_error
+        Standard deviation of the logarithm of a known market price about what resellers really get: asking prices,
+        grades and fees differ.
     lane_error, gift_error
         Chance that a lane or a gift flag is set on an order at random.
     """
@@ -120,6 +123,7 @@ class Scenario:
     address_kind_error: float = 0.08
     declared_use_coverage: float = 0.55
     market_price_coverage: float = 0.85
+    market_price_error: float = 0.10
     lane_error: float = 0.01
     gift_error: float = 0.01
 
@@ -143,7 +147,7 @@ def _plain(value: object) -> object:
 
 PRESETS: dict[str, Scenario] = {
     "tiny": Scenario("tiny", 2_000, 0, 900, 60, 0.25, 0.40, 0.25),
-    "demo": Scenario("demo", 12_000, 0, 2_400, 150, 0.25, 0.40, 0.20),
+    "demo": Scenario("demo", 20_000, 0, 3_200, 200, 0.25, 0.40, 0.15),
     "small": Scenario("small", 50_000, 0, 5_000, 300, 0.08, 0.16, 0.10),
 }
 """The sizes that ship: for tests, for a first look, and for development."""

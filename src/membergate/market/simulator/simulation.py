@@ -55,7 +55,7 @@ def simulate(
     out
         A folder; `market/`, `truth/` and `scenario.yaml` are written into it. Files of an earlier run are replaced.
     preset
-        `tiny` (2,000 accounts), `demo` (12,000) or `small` (50,000).
+        `tiny` (2,000 accounts), `demo` (20,000) or `small` (50,000).
     seed
         From 0; the same preset, seed and number of accounts give the same bytes.
     accounts
