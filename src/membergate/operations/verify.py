@@ -188,7 +188,8 @@ def _sample(
     sample = _arrays(applications, operators, labels, decided, incumbent).take(np.flatnonzero(kept))
     split = check_split(
         sample,
-        learned_as_of=model.lineage.trained_until,
+        trained_until=model.lineage.trained_until,
+        labels_until=model.lineage.as_of,
         training_operator_ids=trained,
         training_account_ids=model.lineage.accounts,
     )

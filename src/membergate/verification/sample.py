@@ -153,17 +153,21 @@ class SplitCheck:
 
     Parameters
     ----------
-    learned_as_of
-        ISO 8601 instant at which the model's knowledge ends.
+    trained_until
+        ISO 8601 instant before which every application was submitted that the model learned from.
+    labels_until
+        ISO 8601 instant up to which labels about those applications' operators were known to it. It may be later than
+        the sample's applications: no label of an operator in the sample was used.
     embargo_days
-        Days that had to lie between that instant and the first application.
+        Days that had to lie between `trained_until` and the first application.
     first_submitted_at
         ISO 8601 instant of the sample's first application; empty for an empty sample.
     training_operators, sample_operators
         Operators on either side; none is on both.
     """
 
-    learned_as_of: str
+    trained_until: str
+    labels_until: str
     embargo_days: float
     first_submitted_at: str
     training_operators: int
@@ -181,7 +185,8 @@ def crosses(sample: EvaluationSample, training_operator_ids: Text, training_acco
 def check_split(
     sample: EvaluationSample,
     *,
-    learned_as_of: datetime,
+    trained_until: datetime,
+    labels_until: datetime,
     training_operator_ids: Text,
     training_account_ids: Text | None = None,
     embargo: timedelta = timedelta(0),
@@ -192,27 +197,29 @@ def check_split(
     ----------
     sample
         The evaluation sample.
-    learned_as_of
-        The instant at which the model's knowledge ends, aware.
+    trained_until
+        The instant before which every application was submitted that the model learned from, aware.
+    labels_until
+        The instant up to which it knew labels about them, aware.
     training_operator_ids, training_account_ids
         Operators (and accounts) with a label in training. An operator's id may change when its accounts grow together;
         giving the accounts too catches that.
     embargo
-        Time that must lie between `learned_as_of` and the first application.
+        Time that must lie between `trained_until` and the first application.
 
     Raises
     ------
     SplitError
         If a row is too early, or an operator or account crosses.
     """
-    earliest = learned_as_of.astimezone(UTC).replace(tzinfo=None) + embargo
+    earliest = trained_until.astimezone(UTC).replace(tzinfo=None) + embargo
     early = sample.submitted_at < np.datetime64(earliest, "us")
     if early.any():
         raise SplitError(
-            f"{int(early.sum())} of {len(sample)} evaluated applications came in before the model's knowledge ends",
+            f"{int(early.sum())} of {len(sample)} evaluated applications are no later than what the model learned from",
             where=f"application {sample.application_ids[early][0]}",
             allowed=f"applications from {format_instant(earliest.replace(tzinfo=UTC))} on",
-            next_step="learn as of an earlier instant, or evaluate later applications",
+            next_step="learn from earlier applications, or evaluate later applications",
         )
     crossing = crosses(sample, training_operator_ids, training_account_ids)
     if crossing.any():
@@ -224,7 +231,8 @@ def check_split(
         )
     first = sample.submitted_at.min().astype(datetime).replace(tzinfo=UTC) if len(sample) else None
     return SplitCheck(
-        learned_as_of=format_instant(learned_as_of),
+        trained_until=format_instant(trained_until),
+        labels_until=format_instant(labels_until),
         embargo_days=embargo / timedelta(days=1),
         first_submitted_at=format_instant(first) if first else "",
         training_operators=len(np.unique(training_operator_ids)),

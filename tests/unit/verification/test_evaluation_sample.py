@@ -68,7 +68,12 @@ def test_split_check_refuses_a_crossing_operator(make_sample: SampleMaker) -> No
     """An operator on both sides fails the split, and `crosses` marks its rows so that they can be left out."""
     sample = make_sample(4)
     with pytest.raises(SplitError, match="1 operators are in training"):
-        check_split(sample, learned_as_of=utc(2025, 8, 1), training_operator_ids=np.array(["op00002", "other"]))
+        check_split(
+            sample,
+            trained_until=utc(2025, 8, 1),
+            labels_until=utc(2025, 8, 1),
+            training_operator_ids=np.array(["op00002", "other"]),
+        )
     assert crosses(sample, np.array(["op00002"])).tolist() == [False, False, True, False]
 
 
@@ -77,27 +82,47 @@ def test_split_check_refuses_a_crossing_account(make_sample: SampleMaker) -> Non
     with pytest.raises(SplitError):
         check_split(
             make_sample(4),
-            learned_as_of=utc(2025, 8, 1),
+            trained_until=utc(2025, 8, 1),
+            labels_until=utc(2025, 8, 1),
             training_operator_ids=np.array(["other"]),
             training_account_ids=np.array(["ac00003"]),
         )
 
 
 def test_split_check_refuses_the_past(make_sample: SampleMaker) -> None:
-    """An application before the end of the model's knowledge, or within the embargo after it, fails the split."""
+    """An application before the last that was learned from, or within the embargo after it, fails the split."""
     nobody = np.array([], dtype=np.str_)
     with pytest.raises(SplitError, match="1 of 4"):
-        check_split(make_sample(4), learned_as_of=utc(2025, 9, 1, 0, 30), training_operator_ids=nobody)
+        check_split(
+            make_sample(4),
+            trained_until=utc(2025, 9, 1, 0, 30),
+            labels_until=utc(2025, 9, 1, 0, 30),
+            training_operator_ids=nobody,
+        )
     with pytest.raises(SplitError, match="4 of 4"):
         check_split(
-            make_sample(4), learned_as_of=utc(2025, 8, 30), training_operator_ids=nobody, embargo=timedelta(days=7)
+            make_sample(4),
+            trained_until=utc(2025, 8, 30),
+            labels_until=utc(2025, 8, 30),
+            training_operator_ids=nobody,
+            embargo=timedelta(days=7),
         )
 
 
 def test_split_check_says_what_it_compared(make_sample: SampleMaker) -> None:
     """A clean split tells the operators of either side and the instants, for the report; an empty sample passes."""
-    check = check_split(make_sample(4), learned_as_of=utc(2025, 8, 1), training_operator_ids=np.array(["x", "y"]))
+    check = check_split(
+        make_sample(4),
+        trained_until=utc(2025, 8, 1),
+        labels_until=utc(2025, 8, 1),
+        training_operator_ids=np.array(["x", "y"]),
+    )
     assert (check.training_operators, check.sample_operators) == (2, 4)
     assert check.first_submitted_at == "2025-09-01T00:00:00.000000Z"
-    empty = check_split(make_sample(0), learned_as_of=utc(2025, 8, 1), training_operator_ids=np.array(["x"]))
+    empty = check_split(
+        make_sample(0),
+        trained_until=utc(2025, 8, 1),
+        labels_until=utc(2025, 8, 1),
+        training_operator_ids=np.array(["x"]),
+    )
     assert empty.first_submitted_at == ""

@@ -19,7 +19,12 @@ SampleMaker = Callable[..., EvaluationSample]
 
 def reported(sample: EvaluationSample, seed: int = 5) -> Report:
     """Report with few replicates."""
-    split = check_split(sample, learned_as_of=utc(2025, 8, 1), training_operator_ids=np.array(["elsewhere"]))
+    split = check_split(
+        sample,
+        trained_until=utc(2025, 8, 1),
+        labels_until=utc(2025, 8, 1),
+        training_operator_ids=np.array(["elsewhere"]),
+    )
     return build_report(
         sample,
         model_version="m-1<b>",
