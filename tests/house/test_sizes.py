@@ -15,8 +15,6 @@ EXCEPTIONS: dict[str, int] = {
     "src/membergate/engine/cluster/optics_walk.py::walk": 69,
     "src/membergate/engine/cluster/spanning_tree.py::spanning_tree": 48,
     "src/membergate/engine/graph/search.py::_hold_nearest": 49,
-    # One row a line of a whole example market: data, and easier to check in one place.
-    "src/membergate/testing.py::example_market": 92,
     # The statements that make the benchmark's tables, one a table.
     "benchmarks/features.py::generate": 63,
 }

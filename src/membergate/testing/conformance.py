@@ -1,37 +1,25 @@
-"""What every feature must satisfy, for those who write one: `check_feature`, and a small market to try it on.
-
-The checks are the house's own conformance tests, public so that a feature declared outside the catalogue can be held
-to the same promises.
-"""
+"""The checks of a feature: asked alone or in company, early or late, in any order, it answers the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from membergate.domain.evidence import Absence
 from membergate.learning.features import Feature, FeatureTable, Norms, Spine, compute, fit_norms, needs
 from membergate.learning.features.lineage import availability_of, measures_of
 from membergate.learning.identity import OperatorTable
-from membergate.market.schema import TABLES, VERSION_COLUMNS
+from membergate.market.schema import TABLES
+from membergate.testing.example_market import FIRST_DAY, example_market
 
 Market = Mapping[str, pa.Table]
 """Table name -> rows in the form of the warehouse's views, version columns and inherited keys included."""
-FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
-"""When the example market opens."""
-LAST_DAY_NO = 240
-"""How many days it lasts."""
-_DAY_US = 86_400_000_000
-_CATEGORIES = ("tea", "soap", "paper", "audio", "socks", "water")
-_KINDS = ("home", "office", "dorm", "pickup", "warehouse", None)
 
 
 def check_feature(*features: Feature, market: Market | None = None) -> None:
@@ -209,138 +197,3 @@ def _demand(holds: bool, complaint: str) -> None:
     """Raise even where Python runs without its own assertions."""
     if not holds:
         raise AssertionError(complaint)
-
-
-def example_market(seed: int, *, accounts: int = 30, orders: int = 500) -> dict[str, pa.Table]:
-    """Draw a small market with late rows, corrected orders, shared addresses and a promotion.
-
-    Parameters
-    ----------
-    seed
-        Of the draw.
-    accounts, orders
-        How many.
-    """
-    draw = np.random.default_rng(seed)
-    who = draw.integers(accounts, size=orders)
-    ordered_at = _instant(draw.uniform(0, LAST_DAY_NO, orders))
-    order_of_line = np.repeat(np.arange(orders), 2)
-    sku = (draw.integers(12, size=2 * orders) * draw.integers(1, 4, size=2 * orders)) % 24
-    price = 500 + 100 * sku
-    order_late = ordered_at + _lateness(draw, orders)
-    line_late = np.maximum(order_late[order_of_line], ordered_at[order_of_line] + _lateness(draw, 2 * orders))
-    delivered_at = ordered_at + draw.integers(1, 5, orders) * np.timedelta64(1, "D")
-    place = [f"p{who[i] // 4 if i % 3 else i % 9}" for i in range(orders)]
-    order_ids = [f"o{i}" for i in range(orders)]
-    account_ids = np.array([f"a{i}" for i in range(accounts)], dtype=object)
-    registered_at = _instant(draw.uniform(0, 30, accounts))
-    applied_at = _instant(draw.uniform(90, LAST_DAY_NO, accounts))
-    return {
-        "accounts": _rows(
-            registered_at,
-            account_id=account_ids,
-            registered_at=registered_at,
-            declared_use=["business" if i % 5 == 0 else "personal" for i in range(accounts)],
-            region_code=[f"r{i % 3}" for i in range(accounts)],
-        ),
-        "applications": _rows(
-            applied_at,
-            application_id=[f"q{i}" for i in range(accounts)],
-            account_id=account_ids,
-            submitted_at=applied_at,
-            plan=["plus"] * accounts,
-        ),
-        "orders": _corrected(
-            _rows(
-                order_late,
-                order_id=order_ids,
-                account_id=account_ids[who],
-                ordered_at=ordered_at,
-                status=["paid"] * orders,
-                currency=["CNY"] * orders,
-                total_minor=np.bincount(order_of_line, weights=price).astype(np.int64),
-                address_id=place,
-                recipient_tok=[f"t{who[i]}" if i % 4 else f"u{i}" for i in range(orders)],
-                invoice_type=["company" if i % 6 == 0 else "none" for i in range(orders)],
-                gift=[i % 11 == 0 for i in range(orders)],
-                lane=["group_buy" if i % 13 == 0 else "consumer" for i in range(orders)],
-            )
-        ),
-        "order_lines": _rows(
-            line_late,
-            line_id=[f"l{i}" for i in range(2 * orders)],
-            order_id=[order_ids[i] for i in order_of_line],
-            sku_id=[f"s{i}" for i in sku],
-            quantity=draw.geometric(0.4, 2 * orders),
-            list_price_minor=price,
-            net_price_minor=price - draw.integers(0, 200, 2 * orders),
-            member_discount_minor=draw.integers(0, 50, 2 * orders),
-            coupon_discount_minor=draw.integers(0, 50, 2 * orders),
-            account_id=account_ids[who[order_of_line]],
-            ordered_at=ordered_at[order_of_line],
-        ),
-        "shipments": _rows(
-            delivered_at + _lateness(draw, orders),
-            shipment_id=[f"h{i}" for i in range(orders)],
-            order_id=order_ids,
-            address_id=place,
-            delivered_at=delivered_at,
-            account_id=account_ids[who],
-            ordered_at=ordered_at,
-        ),
-        "skus": _rows(
-            np.full(24, np.datetime64(0, "us")),
-            sku_id=[f"s{i}" for i in range(24)],
-            category_l1=[_CATEGORIES[i % 6][0] for i in range(24)],
-            category_l2=[_CATEGORIES[i % 6] for i in range(24)],
-            limit_quantity=[3 if i % 4 == 0 else None for i in range(24)],
-            limit_window_days=[30 if i % 8 == 0 else None for i in range(24)],
-            market_price_minor=[480 + 110 * i if i % 3 else None for i in range(24)],
-        ),
-        "addresses": _rows(
-            np.where(np.arange(12) % 5 == 0, _instant(np.linspace(0.0, 165.0, 12)), np.datetime64(0, "us")),
-            address_id=[f"p{i}" for i in range(12)],
-            kind=[_KINDS[i % 6] for i in range(12)],
-            geohash=[f"g{i // 2}" for i in range(12)],
-        ),
-        "promotions": _rows(
-            _instant(np.array([100.0, 150.0])),
-            promotion_id=["spring", "summer"],
-            name=["spring", "summer"],
-            starts_at=_instant(np.array([104.0, 160.5])),
-            ends_at=_instant(np.array([107.0, 163.5])),
-            warm_up_starts_at=_instant(np.array([100.0, 155.0])),
-        ),
-    }
-
-
-def _instant(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
-    """Give instants so many days after the market opens."""
-    opening = np.datetime64(FIRST_DAY.replace(tzinfo=None), "us")
-    instants: NDArray[np.datetime64] = opening + (days * _DAY_US).astype(np.int64).astype("timedelta64[us]")
-    return instants
-
-
-def _lateness(draw: np.random.Generator, n: int) -> NDArray[np.timedelta64]:
-    """Give how late the platform came to know each row: most at once, a few days later."""
-    late = np.where(draw.random(n) < 0.1, draw.integers(1, 20, n), 0)  # noqa: PLR2004 # one in ten
-    return late.astype("timedelta64[D]").astype("timedelta64[us]")
-
-
-def _rows(visible_at: NDArray[np.datetime64], **columns: Iterable[object]) -> pa.Table:
-    """Lay out rows with their version columns; nothing supersedes them yet."""
-    versions = (visible_at, visible_at, np.full(len(visible_at), np.datetime64("NaT"), dtype="datetime64[us]"))
-    return pa.table(columns | dict(zip(VERSION_COLUMNS, versions, strict=True)))
-
-
-def _corrected(orders: pa.Table) -> pa.Table:
-    """Let every ninth order have a second version, a few days later: refunded, and sent to another address."""
-    first = orders.to_pylist()
-    second = []
-    for row in first[::9]:
-        known_at = row["visible_at"] + timedelta(days=3)
-        second.append(
-            row | {"status": "refunded", "address_id": "p11", "visible_at": known_at, "ingested_at": known_at}
-        )
-        row["superseded_at"] = known_at
-    return pa.Table.from_pylist(first + second, schema=orders.schema)
