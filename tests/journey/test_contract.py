@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from membergate.domain.disposition import Disposition
 from membergate.domain.instants import format_instant
 from membergate.learning.model import load_model
 from membergate.market.schema import TABLES
@@ -27,7 +29,7 @@ from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import History, aware
 from membergate.operations.ingest import ingest
 from membergate.operations.learn import Learned
-from membergate.operations.policies import shipped_policy
+from membergate.operations.policies import read_policy, shipped_policy
 from membergate.operations.workspace import Workspace
 from membergate.store.tabular import SCHEMA, read_decisions
 
@@ -136,6 +138,37 @@ def test_nothing_after_an_application_can_change_its_decision(
     )
     assert len(now) > 5
     assert then == now
+
+
+def test_a_snoozed_rule_lets_its_account_pass_until_its_date(
+    learned_workspace: tuple[Workspace, Learned], tmp_path: Path
+) -> None:
+    """A rule that refuses everyone spares the account that it names, before the date that it names, and nobody else."""
+    workspace, learned = learned_workspace
+    history = History(workspace.warehouse())
+    late = history.applications(since=learned.as_of)
+    last = late.take(np.arange(len(late)) >= len(late) - 3)
+    text = """
+name: closed
+version: "1"
+description: Refuses everyone, but for two snoozes of which one is over.
+rules:
+  - id: closed
+    purpose: A door that is shut.
+    when: operator_accounts >= 1
+    at_least: deny
+    snoozes:
+"""
+    for account, until in zip(last.account_ids[:2], ("2030-01-01", "2025-01-01"), strict=True):
+        text += f"      - {{account: {account}, until: {until}}}\n"
+    (tmp_path / "closed.yaml").write_text(text)
+    model = load_model(workspace.models / learned.model_version)
+    desk = AdmissionDesk(history, model, learned.model_version, read_policy(tmp_path / "closed.yaml"))
+    decided = desk.decide_window(aware(last.submitted_at[0]), None)
+    found = {decision.account_id: decision.disposition for decision in decided}
+    spared, overdue, other = (found[account] for account in last.account_ids)
+    assert spared is Disposition.ADMIT
+    assert (overdue, other) == (Disposition.DENY, Disposition.DENY)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

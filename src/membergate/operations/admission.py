@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.deciding.policy import Policy, counterfactual, decide
-from membergate.domain.decision import Decision, Verdict
+from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import BadInputError, UnknownSubjectError
 from membergate.domain.evidence import Absence, Evidence, EvidenceValue
@@ -155,8 +155,7 @@ class AdmissionDesk:
         self.ledger.forget()
         trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
         for case in self._cases(applications):
-            verdict = decide(self.policy, Checkpoint.ADMISSION, case.evidence, lottery=self._lottery(case.operator_id))
-            decision = self._record(applications, case, verdict)
+            decision = self._record(applications, case)
             if decision.disposition in HOLDERS and applications.submitted_at[case.row] >= trained_until:
                 self.ledger.admit(decision.account_id, applications.known_at[case.row])
             yield case, decision
@@ -264,16 +263,19 @@ class AdmissionDesk:
         digest = sha256(f"lottery|{operator_id}|{self.policy.digest}".encode()).digest()
         return int.from_bytes(digest[:6]) / 2**48
 
-    def _record(self, applications: Applications, case: Case, verdict: Verdict) -> Decision:
+    def _record(self, applications: Applications, case: Case) -> Decision:
+        """Ask the policy about one case, and write down what it says."""
         as_of = aware(applications.submitted_at[case.row])
-        evidence = case.evidence
+        account_id, evidence = str(applications.account_ids[case.row]), case.evidence
+        lottery, snoozed = self._lottery(case.operator_id), self.policy.snoozed_for(account_id, as_of)
+        verdict = decide(self.policy, Checkpoint.ADMISSION, evidence, lottery=lottery, snoozed=snoozed)
         read = tuple(evidence[name] for name in sorted(verdict.read) if name in evidence)
         decision = Decision(
             decision_id="",
             checkpoint=Checkpoint.ADMISSION,
             application_id=str(applications.application_ids[case.row]) or None,
             order_id=None,
-            account_id=str(applications.account_ids[case.row]),
+            account_id=account_id,
             operator_id=case.operator_id,
             decided_at=aware(applications.known_at[case.row]),
             as_of=as_of,
@@ -283,7 +285,7 @@ class AdmissionDesk:
             reason_codes=verdict.reason_codes,
             evidence=read,
             counterfactual=counterfactual(
-                self.policy, Checkpoint.ADMISSION, evidence, verdict, lottery=self._lottery(case.operator_id)
+                self.policy, Checkpoint.ADMISSION, evidence, verdict, lottery=lottery, snoozed=snoozed
             ),
             caps=verdict.caps,
             policy_version=self.policy_version,

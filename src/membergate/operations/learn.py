@@ -85,8 +85,11 @@ def learn(
         If there is too little to learn from.
     BadInputError
         If `trained_until` lies after `as_of`.
+    WorkspaceError
+        If a part of the warehouse was altered since it was written.
     """
     history = history or History(workspace.warehouse())
+    history.warehouse.verify()
     settings = settings or LearningSettings()
     known_at = as_of or history.last_instant
     spine, cut, holdout_share = _who_to_learn_from(history, known_at, trained_until)

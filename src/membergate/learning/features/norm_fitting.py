@@ -31,7 +31,7 @@ ALLOWANCE_QUANTILE = 0.9
 """The household norm: units of one SKU in 30 days that nine of ten ordinary households which buy it stay within.
 
 Not the 99th percentile: above the 95th, the few merchants who pass for ordinary own the tail and lift the norm to what
-they buy. On a simulated market A2 and D5 order applicants better at 0.9 than at 0.99, by 0.06 to 0.13 of area.
+they buy; `benchmarks/realism.py` prints what A2 and D5 tell with either.
 """
 THIN = 100.0
 """A category with so many observations is believed half, the wider category the other half."""
