@@ -11,10 +11,6 @@ from typing import Protocol
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
 EXCEPTIONS: dict[str, int] = {
-    # Kernels: one loop that owns its state; a call inside it costs more than what it computes.
-    "src/membergate/engine/cluster/optics_walk.py::walk": 69,
-    "src/membergate/engine/cluster/spanning_tree.py::spanning_tree": 48,
-    "src/membergate/engine/graph/search.py::_hold_nearest": 49,
     # The statements that make the benchmark's tables, one a table.
     "benchmarks/features.py::generate": 63,
 }

@@ -129,10 +129,8 @@ class HDBSCAN(DensityClusterer):
             raise InvalidInputError("min_samples", got=got, allowed="at most n_samples")
         points = graph.points
         core = graph.weighted_distance(n_core)
-        ends = np.empty((points.n_points - 1, 2), dtype=np.int64)
-        weights = np.empty(points.n_points - 1)
         complete = np.full(points.n_points, np.inf) if graph.covers_everything else graph.distances[:, -1]
-        spanning_tree(points.index, core, graph.distances, graph.neighbours, complete, ends, weights)
+        ends, weights = spanning_tree(points.index, core, (graph.distances, graph.neighbours), complete)
         self._points = points
         self.core_distances_ = core[points.place_of_row]
         edges, lengths = self._with_copies(points.row_of_place[ends], weights)

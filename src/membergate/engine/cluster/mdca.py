@@ -42,9 +42,11 @@ class MDCA(DensityClusterer):
     n_neighbors
         Neighbours whose mean distance is the inverse of density.
     density0
-        Density from which a point is dense, > 0; None takes the elbow of the sorted densities.
+        Density from which a point is dense, > 0; None takes the inverse of the elbow of the sorted mean distances.
+        (The elbow of the densities themselves keeps only the densest clusters.)
     dist0
-        Distance up to which dense points are linked, > 0; None takes the elbow of the dense points' k-distances.
+        Distance up to which dense points are linked, > 0; None takes 1 / `density0_`, the mean distance at which a
+        point is just dense.
     mode
         'graph' or 'literal' (quadratic in the worst case: the reference).
     min_cluster_size
@@ -116,10 +118,9 @@ class MDCA(DensityClusterer):
     def _fit(self, graph: NeighbourGraph) -> Self:
         points = graph.points
         density = mean_density(graph, self.n_neighbors)
-        self.density0_ = elbow(density) if self.density0 is None else float(self.density0)
+        self.density0_ = 1.0 / elbow(1.0 / density) if self.density0 is None else float(self.density0)
         is_dense = density >= self.density0_
-        reach = graph.distances[is_dense, min(self.n_neighbors, graph.distances.shape[1]) - 1]
-        self.dist0_ = elbow(reach) if self.dist0 is None else float(self.dist0)
+        self.dist0_ = 1.0 / self.density0_ if self.dist0 is None else float(self.dist0)
         parent = np.arange(points.n_points, dtype=np.int32)
         if self.mode == "literal":
             order = density_order(points, density)

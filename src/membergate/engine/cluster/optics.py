@@ -20,7 +20,7 @@ from sklearn.cluster import cluster_optics_dbscan, cluster_optics_xi
 
 from membergate.engine.checking import checked_choice, checked_integer, checked_number
 from membergate.engine.cluster.estimator import DensityClusterer
-from membergate.engine.cluster.optics_walk import reverse_lists, walk
+from membergate.engine.cluster.optics_walk import walk
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 
@@ -131,16 +131,11 @@ class OPTICS(DensityClusterer):
         points = graph.points
         core = graph.weighted_distance(needed)
         core[core > self.max_eps] = np.inf
-        n_points = points.n_points
-        order, predecessor = np.empty(n_points, dtype=np.int64), np.full(n_points, -1, dtype=np.int64)
-        reachability = np.full(n_points, np.inf)
-        complete = graph.distances[:, -1] if not graph.covers_everything else np.full(n_points, np.inf)
+        complete = np.full(points.n_points, np.inf) if graph.covers_everything else graph.distances[:, -1].copy()
         lists = (graph.distances, graph.neighbours)
-        starts = np.argsort(points.row_of_place, kind="stable")
-        walk(
-            points.index, starts, points.row_of_place, core, float(self.max_eps), lists, complete,
-            reverse_lists(*lists), order, reachability, predecessor,
-        )  # fmt: skip
+        order, reachability, predecessor = walk(
+            points.index, points.row_of_place, core, float(self.max_eps), lists, complete
+        )
         self._points = points
         self._spread(order, reachability, predecessor, core)
         is_cut = self.cluster_method == "dbscan"

@@ -1,88 +1,120 @@
 """The walk of OPTICS, exact beyond the lists.
 
-A point that has been visited offers its listed neighbours. What lies beyond
-its list is at least as far as its last listed neighbour: such points wait in a
-second heap, keyed by that distance, and are searched in the index only when
-the walk comes so far. The searched radius grows by a tenth at least, and cells
-that hold no unvisited point are passed over.
+A point that has been visited offers the points that it lists, and those that
+list it. Any other point is farther from it than either list reaches. So a
+visited point waits in a second queue, keyed by how far its own list reaches,
+and is searched in the index only when the walk comes so far; and a search
+passes over every cell of which the points not yet visited reach farther by
+their own lists. The searched radius grows by a tenth at least.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from membergate.engine.cluster.queue import Queue, empty_queue, lowest_key, pop, push
 from membergate.engine.graph.cells import CellIndex
-from membergate.engine.graph.compiling import inner, kernel
+from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, scan_cell, shift_between, to_home
+from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, next_near, scan_near, to_home
 
 _GROWTH = 1.1
+_LARGEST = float(np.finfo(np.float64).max)
 
 
-@inner
-def _precedes(keys: NDArray[np.float64], ties: NDArray[np.int64], place: int, other: int) -> bool:
-    return bool(keys[place] < keys[other] or (keys[place] == keys[other] and ties[place] < ties[other]))
+class _Walk(NamedTuple):
+    """The state of a walk over u points in c cells.
+
+    Attributes
+    ----------
+    core, max_eps
+        Core distances, shape (u,), infinite where a point reaches no other; longest step, finite.
+    distances, neighbours, known_within
+        Lists, shape (u, k), and up to which distance each is complete, shape (u,).
+    begins, listers, lengths
+        Who lists a point: see `reverse_lists`.
+    starts, next_start
+        Places in the order in which the walk may begin, and how many of them are behind, shape (1,).
+    is_visited, predecessor
+        By place; -1 where a walk began.
+    unknown_from
+        Smallest `known_within` of the points of a cell that are not visited; infinite when none is left, shape (c,).
+    reached, waiting
+        Points not visited, by reachability; visited points, by how far they have looked round.
+    """
+
+    core: NDArray[np.float64]
+    max_eps: float
+    distances: NDArray[np.float64]
+    neighbours: NDArray[np.int32]
+    known_within: NDArray[np.float64]
+    begins: NDArray[np.int64]
+    listers: NDArray[np.int32]
+    lengths: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    next_start: NDArray[np.int64]
+    is_visited: NDArray[np.bool_]
+    predecessor: NDArray[np.int64]
+    unknown_from: NDArray[np.float64]
+    reached: Queue
+    waiting: Queue
 
 
-@inner
-def _rise(
-    heap: NDArray[np.int64], slot_of: NDArray[np.int64], keys: NDArray[np.float64], ties: NDArray[np.int64], slot: int
-) -> None:
-    place = heap[slot]
-    while slot > 0:
-        above = (slot - 1) // 2
-        if not _precedes(keys, ties, place, heap[above]):
-            break
-        heap[slot] = heap[above]
-        slot_of[heap[slot]] = slot
-        slot = above
-    heap[slot] = place
-    slot_of[place] = slot
-
-
-@inner
-def _push(
-    heap: NDArray[np.int64],
-    slot_of: NDArray[np.int64],
-    keys: NDArray[np.float64],
+def walk(
+    index: CellIndex,
     ties: NDArray[np.int64],
-    size: int,
-    place: int,
-) -> int:
-    """Add a point, or let it rise after its key fell; give the heap's size."""
-    if slot_of[place] < 0:
-        heap[size] = place
-        slot_of[place] = size
-        size += 1
-    _rise(heap, slot_of, keys, ties, slot_of[place])
-    return size
+    core: NDArray[np.float64],
+    max_eps: float,
+    lists: tuple[NDArray[np.float64], NDArray[np.int32]],
+    known_within: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Walk all points.
 
+    Parameters
+    ----------
+    index
+        The cell index over u points.
+    ties
+        A number for each place; the walk begins at the smallest, and takes the smallest among equals.
+    core
+        Core distance of each place.
+    max_eps
+        Longest step, > 0.
+    lists
+        Distances and neighbours, shapes (u, k).
+    known_within
+        Distance up to which each list is complete, shape (u,).
 
-@inner
-def _pop(
-    heap: NDArray[np.int64], slot_of: NDArray[np.int64], keys: NDArray[np.float64], ties: NDArray[np.int64], size: int
-) -> int:
-    """Take the first point off the heap; the caller shrinks the size by one."""
-    first, place = heap[0], heap[size - 1]
-    size -= 1
-    slot_of[first] = -1
-    slot = 0
-    while size > 0:
-        child = 2 * slot + 1
-        if child >= size:
-            break
-        if child + 1 < size and _precedes(keys, ties, heap[child + 1], heap[child]):
-            child += 1
-        if not _precedes(keys, ties, heap[child], place):
-            break
-        heap[slot] = heap[child]
-        slot_of[heap[slot]] = slot
-        slot = child
-    if size > 0:
-        heap[slot] = place
-        slot_of[place] = slot
-    return int(first)
+    Returns
+    -------
+    order, reachability, predecessor
+        Places in the order of the walk; by place: infinity at starts, and -1 there.
+    """
+    n_points = len(core)
+    begins, listers, lengths = reverse_lists(*lists)
+    state = _Walk(
+        core=core,
+        max_eps=min(max_eps, _LARGEST),
+        distances=lists[0],
+        neighbours=lists[1],
+        known_within=known_within,
+        begins=begins,
+        listers=listers,
+        lengths=lengths,
+        starts=np.argsort(ties, kind="stable"),
+        next_start=np.zeros(1, dtype=np.int64),
+        is_visited=np.zeros(n_points, dtype=np.bool_),
+        predecessor=np.full(n_points, -1, dtype=np.int64),
+        unknown_from=np.minimum.reduceat(known_within, index.first[:-1]),
+        reached=empty_queue(np.full(n_points, np.inf), ties),
+        waiting=empty_queue(known_within.copy(), ties),
+    )
+    order = np.empty(n_points, dtype=np.int64)
+    _walk(index, state, order)
+    return order, state.reached.keys, state.predecessor
 
 
 @kernel
@@ -110,175 +142,112 @@ def reverse_lists(
 
 
 @kernel
-def walk(  # noqa: C901, PLR0912 -- the walk is one loop
-    index: CellIndex,
-    starts: NDArray[np.int64],
-    ties: NDArray[np.int64],
-    core: NDArray[np.float64],
-    max_eps: float,
-    lists: tuple[NDArray[np.float64], NDArray[np.int32]],
-    known_within: NDArray[np.float64],
-    reverse: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
-    order: NDArray[np.int64],
-    reachability: NDArray[np.float64],
-    predecessor: NDArray[np.int64],
-) -> None:
-    """Walk all points; `order` lists places, `reachability` is infinite at starts, `predecessor` -1 there.
-
-    `starts` lists the places in the order in which the walk may begin,
-    `ties` ranks points of equal reachability. `known_within` says up to which
-    distance a point's list is complete; `reverse` lists who lists a point.
-    """
-    n_points = len(core)
-    distances, neighbours = lists
-    begins, listers, lengths = reverse
-    scratch, n_axes = make_scratch(index), index.centres.shape[1]
-    point, local, shift = np.empty(n_axes), np.empty(n_axes, dtype=np.float32), np.empty(n_axes, dtype=np.float32)
-    unvisited = (index.first[1:] - index.first[:-1]).copy()
-    is_visited = np.zeros(n_points, dtype=np.bool_)
-    heap, slot_of, size = np.empty(n_points, dtype=np.int64), np.full(n_points, -1, dtype=np.int64), 0
-    waiting, wait_slot, n_waiting = np.empty(n_points, dtype=np.int64), np.full(n_points, -1, dtype=np.int64), 0
-    searched = known_within.copy()
-    next_start = 0
-    for step in range(n_points):
-        while n_waiting > 0 and searched[waiting[0]] < (reachability[heap[0]] if size > 0 else np.inf):
-            place = waiting[0]
-            nearest = reachability[heap[0]] if size > 0 else np.inf
-            radius = min(max_eps, max(nearest, searched[place] * _GROWTH))
-            if nearest == np.inf:  # nothing in sight: look for the one nearest first
-                radius = _distance_to_unvisited(
-                    index, place, is_visited, unvisited, max_eps, point, local, shift, scratch
-                )
-            size = _look_around(
-                index, place, radius, core, is_visited, unvisited, heap, slot_of, ties, size, reachability, predecessor,
-                point, local, shift, scratch,
-            )  # fmt: skip
-            searched[place] = radius
-            _pop(waiting, wait_slot, searched, ties, n_waiting)
-            n_waiting -= 1
-            if radius < max_eps:
-                n_waiting = _push(waiting, wait_slot, searched, ties, n_waiting, place)
-        if size > 0:
-            place = _pop(heap, slot_of, reachability, ties, size)
-            size -= 1
-        else:
-            while is_visited[starts[next_start]]:
-                next_start += 1
-            place = starts[next_start]
-        is_visited[place] = True
-        unvisited[index.cell_of[place]] -= 1
+def _walk(index: CellIndex, state: _Walk, order: NDArray[np.int64]) -> None:
+    scratch = make_scratch(index)
+    for step in range(len(order)):
+        while lowest_key(state.waiting) < lowest_key(state.reached):
+            _look_farther(index, state, scratch)
+        place = _next_place(state)
         order[step] = place
-        if core[place] > max_eps:
-            continue
-        for slot in range(neighbours.shape[1]):
-            other, distance = neighbours[place, slot], distances[place, slot]
-            if other < 0 or distance > max_eps:
-                break
-            size = _offer(
-                place, other, distance, core, is_visited, heap, slot_of, ties, size, reachability, predecessor
-            )
-        for slot in range(begins[place], begins[place + 1]):
-            if lengths[slot] <= max_eps:
-                size = _offer(
-                    place, listers[slot], lengths[slot], core, is_visited, heap, slot_of, ties, size, reachability,
-                    predecessor,
-                )  # fmt: skip
-        if searched[place] < max_eps:
-            n_waiting = _push(waiting, wait_slot, searched, ties, n_waiting, place)
+        _leave(index, state, place)
+        if state.core[place] <= state.max_eps:
+            _offer_listed(state, place)
+            if state.waiting.keys[place] < state.max_eps:
+                push(state.waiting, place)
 
 
-@inner
-def _offer(
-    place: int,
-    other: int,
-    distance: float,
-    core: NDArray[np.float64],
-    is_visited: NDArray[np.bool_],
-    heap: NDArray[np.int64],
-    slot_of: NDArray[np.int64],
-    ties: NDArray[np.int64],
-    size: int,
-    reachability: NDArray[np.float64],
-    predecessor: NDArray[np.int64],
-) -> int:
-    """Let a visited point reach another; give the heap's size."""
-    reach = max(distance, core[place])
-    if is_visited[other] or reach >= reachability[other]:
-        return size
-    reachability[other] = reach
-    predecessor[other] = place
-    return _push(heap, slot_of, reachability, ties, size, other)
+@part
+def _next_place(state: _Walk) -> int:
+    """Take the point of smallest reachability, or else the first that is not visited."""
+    if state.reached.size[0] > 0:
+        return pop(state.reached)
+    while state.is_visited[state.starts[state.next_start[0]]]:
+        state.next_start[0] += 1
+    return int(state.starts[state.next_start[0]])
 
 
-@inner
-def _look_around(  # noqa: PLR0917 -- a kernel takes its room as arguments
-    index: CellIndex,
-    place: int,
-    radius: float,
-    core: NDArray[np.float64],
-    is_visited: NDArray[np.bool_],
-    unvisited: NDArray[np.int64],
-    heap: NDArray[np.int64],
-    slot_of: NDArray[np.int64],
-    ties: NDArray[np.int64],
-    size: int,
-    reachability: NDArray[np.float64],
-    predecessor: NDArray[np.int64],
-    point: NDArray[np.float64],
-    local: NDArray[np.float32],
-    shift: NDArray[np.float32],
-    scratch: Scratch,
-) -> int:
-    """Offer every unvisited point within a radius; give the heap's size."""
-    home, within, widest = index.cell_of[place], index_length(index, radius), index.widest
-    own_radius = to_home(index, index.rows[place], home, point, local)
-    for cell in index.nearest_cells[home]:
-        apart = index.separation[home, cell] - own_radius - index.rounding
-        if apart - widest > within:
+@part
+def _leave(index: CellIndex, state: _Walk, place: int) -> None:
+    """Mark a point as visited, and see how far the rest of its cell knows its neighbours."""
+    state.is_visited[place] = True
+    cell = index.cell_of[place]
+    if state.known_within[place] > state.unknown_from[cell]:
+        return
+    lowest = np.inf
+    for other in range(index.first[cell], index.first[cell + 1]):
+        if not state.is_visited[other]:
+            lowest = min(lowest, state.known_within[other])
+    state.unknown_from[cell] = lowest
+
+
+@part
+def _offer_listed(state: _Walk, place: int) -> None:
+    """Let a visited point reach those that it lists and those that list it."""
+    listed, distances = state.neighbours[place], state.distances[place]
+    for slot in range(len(listed)):
+        if listed[slot] < 0 or distances[slot] > state.max_eps:
             break
-        if unvisited[cell] == 0 or apart - index.reach[cell] > within:
-            continue
-        shift_between(index, home, cell, shift)
-        found, _ = scan_cell(index, home, cell, local, own_radius, shift, within, scratch)
-        for j in range(found):
-            other = scratch.places[j]
-            if is_visited[other]:
-                continue
-            distance = exact_distance(index.rows[place], index.rows[other])
-            if distance <= radius:
-                size = _offer(
-                    place, other, distance, core, is_visited, heap, slot_of, ties, size, reachability, predecessor
-                )
-    return size
+        _offer(state, place, listed[slot], distances[slot])
+    for slot in range(state.begins[place], state.begins[place + 1]):
+        if state.lengths[slot] <= state.max_eps:
+            _offer(state, place, state.listers[slot], state.lengths[slot])
 
 
 @inner
-def _distance_to_unvisited(
-    index: CellIndex,
-    place: int,
-    is_visited: NDArray[np.bool_],
-    unvisited: NDArray[np.int64],
-    max_eps: float,
-    point: NDArray[np.float64],
-    local: NDArray[np.float32],
-    shift: NDArray[np.float32],
-    scratch: Scratch,
-) -> float:
-    """Give the distance to the nearest unvisited point, at most `max_eps`."""
-    home, best, widest = index.cell_of[place], max_eps, index.widest
-    within = index_length(index, best)
-    own_radius = to_home(index, index.rows[place], home, point, local)
-    for cell in index.nearest_cells[home]:
-        apart = index.separation[home, cell] - own_radius - index.rounding
-        if apart - widest > within:
-            break
-        if unvisited[cell] == 0 or apart - index.reach[cell] > within:
-            continue
-        shift_between(index, home, cell, shift)
-        found, _ = scan_cell(index, home, cell, local, own_radius, shift, within, scratch)
-        for j in range(found):
-            other = scratch.places[j]
-            if not is_visited[other]:
-                best = min(best, exact_distance(index.rows[place], index.rows[other]))
-        within = index_length(index, best)
+def _offer(state: _Walk, place: int, other: int, distance: float) -> None:
+    """Let a visited point reach another."""
+    reach = max(distance, state.core[place])
+    if not state.is_visited[other] and reach < state.reached.keys[other]:
+        state.reached.keys[other] = reach
+        state.predecessor[other] = place
+        push(state.reached, other)
+
+
+@part
+def _look_farther(index: CellIndex, state: _Walk, scratch: Scratch) -> None:
+    """Search round the visited point that has looked least far; let it wait again unless it has seen everything."""
+    place, nearest = state.waiting.heap[0], lowest_key(state.reached)
+    if nearest < np.inf:
+        radius = min(state.max_eps, max(nearest, state.waiting.keys[place] * _GROWTH))
+    else:  # nothing in sight: look for the one nearest first
+        radius = _distance_to_unvisited(index, state, place, scratch)
+    _look_around(index, state, place, radius, scratch)
+    state.waiting.keys[place] = radius
+    pop(state.waiting)
+    if radius < state.max_eps:
+        push(state.waiting, place)
+
+
+@part
+def _look_around(index: CellIndex, state: _Walk, place: int, radius: float, scratch: Scratch) -> None:
+    """Offer every point within a radius that is not visited and may be unknown to both lists."""
+    home, row, within = index.cell_of[place], index.rows[place], index_length(index, radius)
+    own_radius = to_home(index, row, home, scratch.point, scratch.local)
+    cell, turn = next_near(index, home, own_radius, within, 0)
+    while cell >= 0:
+        if state.unknown_from[cell] <= radius:
+            found, _ = scan_near(index, home, cell, own_radius, within, scratch)
+            for j in range(found):
+                other = scratch.places[j]
+                if not state.is_visited[other] and state.known_within[other] <= radius:
+                    distance = exact_distance(row, index.rows[other])
+                    if distance <= radius:
+                        _offer(state, place, other, distance)
+        cell, turn = next_near(index, home, own_radius, within, turn)
+
+
+@part
+def _distance_to_unvisited(index: CellIndex, state: _Walk, place: int, scratch: Scratch) -> float:
+    """Give the distance to the nearest point that is not visited and may be unknown to both lists, or `max_eps`."""
+    home, row, best = index.cell_of[place], index.rows[place], state.max_eps
+    own_radius = to_home(index, row, home, scratch.point, scratch.local)
+    cell, turn = next_near(index, home, own_radius, index_length(index, best), 0)
+    while cell >= 0:
+        if state.unknown_from[cell] <= best:
+            found, _ = scan_near(index, home, cell, own_radius, index_length(index, best), scratch)
+            for j in range(found):
+                other = scratch.places[j]
+                if not state.is_visited[other] and state.known_within[other] <= best:
+                    best = min(best, exact_distance(row, index.rows[other]))
+        cell, turn = next_near(index, home, own_radius, index_length(index, best), turn)
     return best

@@ -5,105 +5,152 @@ give a bound; a point is searched in the index only if the lightest edge beyond
 its list could still be lighter, and cells that belong to the component as a
 whole are passed over. What a search has excluded stays excluded, since
 components only grow.
+
+Many edges are equally long, since a core distance counts for every edge of a
+point that is shorter. Among equals the one whose two ends come first in the
+content order is taken: the tree does not depend on the order of the rows.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from membergate.engine.graph.cells import CellIndex
-from membergate.engine.graph.compiling import inner, kernel
+from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.components import find, unite
 from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, scan_cell, shift_between, to_home
+from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, next_near, scan_near, to_home
 
 
-@kernel
+class _Forest(NamedTuple):
+    """The components of a round over u points in c cells, and what is known of their edges.
+
+    Attributes
+    ----------
+    parent
+        Union-find, shape (u,); at the beginning of a round every point names its component.
+    core, distances, neighbours
+        Core distances, shape (u,), and lists, shape (u, k).
+    own, own_to
+        Each point's lightest known edge out of its component: weight, and the other end or -1.
+    beyond
+        Weight that no unknown edge of a point is below, shape (u,).
+    best, edge_from, edge_to
+        Lightest known edge of each component, by its representative.
+    owner, lowest_core
+        Component that a cell belongs to as a whole, or -1; smallest core distance in a cell, shape (c,).
+    """
+
+    parent: NDArray[np.int32]
+    core: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    neighbours: NDArray[np.int32]
+    own: NDArray[np.float64]
+    own_to: NDArray[np.int64]
+    beyond: NDArray[np.float64]
+    best: NDArray[np.float64]
+    edge_from: NDArray[np.int64]
+    edge_to: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    lowest_core: NDArray[np.float64]
+
+
 def spanning_tree(
     index: CellIndex,
     core: NDArray[np.float64],
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
+    lists: tuple[NDArray[np.float64], NDArray[np.int32]],
     known_within: NDArray[np.float64],
-    ends: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> int:
-    """Fill the u - 1 edges of the tree, `ends` (u - 1, 2) places and `weights`; give how many were searched for."""
-    n_points, n_axes = len(core), index.centres.shape[1]
-    parent = np.arange(n_points).astype(np.int32)
-    best, edge_from, edge_to = (
-        np.empty(n_points),
-        np.empty(n_points, dtype=np.int64),
-        np.empty(n_points, dtype=np.int64),
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Grow the tree.
+
+    Parameters
+    ----------
+    index
+        The cell index over u points.
+    core
+        Core distances, shape (u,).
+    lists
+        Distances and neighbours, shapes (u, k).
+    known_within
+        Distance up to which each list is complete, shape (u,).
+
+    Returns
+    -------
+    ends, weights
+        Places that each edge joins, shape (u - 1, 2), and mutual reachability distances, shape (u - 1,).
+    """
+    n_points = len(core)
+    ends, weights = np.empty((n_points - 1, 2), dtype=np.int64), np.empty(n_points - 1)
+    forest = _Forest(
+        parent=np.arange(n_points, dtype=np.int32),
+        core=core,
+        distances=lists[0],
+        neighbours=lists[1],
+        own=np.full(n_points, np.inf),
+        own_to=np.full(n_points, -1, dtype=np.int64),
+        beyond=np.maximum(known_within, core),
+        best=np.empty(n_points),
+        edge_from=np.empty(n_points, dtype=np.int64),
+        edge_to=np.empty(n_points, dtype=np.int64),
+        owner=np.empty(len(index.centres), dtype=np.int64),
+        lowest_core=np.minimum.reduceat(core, index.first[:-1]),
     )
-    own, own_to = np.full(n_points, np.inf), np.full(n_points, -1, dtype=np.int64)
-    beyond = np.maximum(known_within, core)
-    lowest_core, owner = _lowest_in_cells(index, core), np.empty(len(index.centres), dtype=np.int64)
-    scratch, point = make_scratch(index), np.empty(n_axes)
-    local, shift = np.empty(n_axes, dtype=np.float32), np.empty(n_axes, dtype=np.float32)
-    n_edges = n_searches = 0
-    while n_edges < n_points - 1:
-        for place in range(n_points):
-            parent[place] = find(parent, place)
-        best[:] = np.inf
-        _own_cells(index, parent, owner)
-        for place in range(n_points):
-            _look_at_list(place, parent, core, distances[place], neighbours[place], own, own_to, index.rank)
-            _propose(parent[place], place, own_to[place], own[place], best, edge_from, edge_to, index.rank)
-        for place in range(n_points):
-            root = parent[place]
-            if beyond[place] >= best[root]:
-                continue
-            n_searches += 1
-            found, other = _search_outside(
-                index, place, root, parent, owner, core, lowest_core, best[root], point, local, shift, scratch
-            )
-            beyond[place] = found
-            if other >= 0:
-                own[place], own_to[place] = found, other
-                _propose(root, place, other, found, best, edge_from, edge_to, index.rank)
-        for root in range(n_points):
-            if best[root] < np.inf and unite(parent, edge_from[root], edge_to[root]):
-                ends[n_edges, 0], ends[n_edges, 1] = edge_from[root], edge_to[root]
-                weights[n_edges] = best[root]
-                n_edges += 1
-    return n_searches
+    _grow(index, forest, ends, weights)
+    return ends, weights
 
 
 @kernel
-def _lowest_in_cells(index: CellIndex, core: NDArray[np.float64]) -> NDArray[np.float64]:
-    lowest = np.full(len(index.centres), np.inf)
-    for place in range(len(core)):
-        lowest[index.cell_of[place]] = min(lowest[index.cell_of[place]], core[place])
-    return lowest
+def _grow(index: CellIndex, forest: _Forest, ends: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+    scratch, n_edges = make_scratch(index), 0
+    while n_edges < len(weights):
+        _begin_round(index, forest)
+        for place in range(len(forest.parent)):
+            _look_at_list(forest, place, index.rank)
+            _propose(forest, place, index.rank)
+        for place in range(len(forest.parent)):
+            if forest.beyond[place] < forest.best[forest.parent[place]]:
+                _search_outside(index, forest, place, scratch)
+                _propose(forest, place, index.rank)
+        n_edges = _join(forest, ends, weights, n_edges)
 
 
-@inner
-def _own_cells(index: CellIndex, parent: NDArray[np.int32], owner: NDArray[np.int64]) -> None:
-    """Note which component a cell belongs to as a whole, or -1."""
-    for cell in range(len(owner)):
-        owner[cell] = parent[index.first[cell]]
+@part
+def _begin_round(index: CellIndex, forest: _Forest) -> None:
+    """Name each point's component, and note which cells belong to one as a whole."""
+    parent = forest.parent
+    for place in range(len(parent)):
+        parent[place] = find(parent, place)
+        forest.best[place] = np.inf
+    for cell in range(len(forest.owner)):
+        forest.owner[cell] = parent[index.first[cell]]
         for place in range(index.first[cell], index.first[cell + 1]):
-            if parent[place] != owner[cell]:
-                owner[cell] = -1
+            if parent[place] != forest.owner[cell]:
+                forest.owner[cell] = -1
                 break
 
 
-@inner
-def _look_at_list(
-    place: int,
-    parent: NDArray[np.int32],
-    core: NDArray[np.float64],
-    lengths: NDArray[np.float64],
-    listed: NDArray[np.int32],
-    own: NDArray[np.float64],
-    own_to: NDArray[np.int64],
-    rank: NDArray[np.int64],
-) -> None:
+@part
+def _join(forest: _Forest, ends: NDArray[np.int64], weights: NDArray[np.float64], n_edges: int) -> int:
+    """Join every component along its lightest edge; give how many edges the tree has now."""
+    for root in range(len(forest.parent)):
+        start, end = forest.edge_from[root], forest.edge_to[root]
+        if forest.best[root] < np.inf and unite(forest.parent, start, end):
+            ends[n_edges, 0], ends[n_edges, 1], weights[n_edges] = start, end, forest.best[root]
+            n_edges += 1
+    return n_edges
+
+
+@part
+def _look_at_list(forest: _Forest, place: int, rank: NDArray[np.int64]) -> None:
     """Keep a point's lightest known edge out of its component."""
-    if own_to[place] >= 0 and parent[own_to[place]] != parent[place]:
+    parent, core = forest.parent, forest.core
+    known = forest.own_to[place]
+    if known >= 0 and parent[known] != parent[place]:
         return
+    listed, lengths = forest.neighbours[place], forest.distances[place]
     lightest, nearest = np.inf, -1
     for slot in range(len(listed)):
         other = listed[slot]
@@ -114,67 +161,43 @@ def _look_at_list(
         weight = max(core[place], core[other], lengths[slot])
         if weight < lightest or (weight == lightest and rank[other] < rank[nearest]):
             lightest, nearest = weight, other
-    own[place], own_to[place] = lightest, nearest
+    forest.own[place], forest.own_to[place] = lightest, nearest
 
 
 @inner
-def _propose(
-    root: int,
-    place: int,
-    other: int,
-    weight: float,
-    best: NDArray[np.float64],
-    edge_from: NDArray[np.int64],
-    edge_to: NDArray[np.int64],
-    rank: NDArray[np.int64],
-) -> None:
-    """Let a component take a lighter edge; among equals the one whose ends come first in content order."""
-    if other < 0 or weight > best[root]:
+def _propose(forest: _Forest, place: int, rank: NDArray[np.int64]) -> None:
+    """Let a component take a point's edge if it is lighter; among equals the one whose ends come first."""
+    root, other, weight = forest.parent[place], forest.own_to[place], forest.own[place]
+    if other < 0 or weight > forest.best[root]:
         return
-    if weight == best[root]:
+    if weight == forest.best[root]:
         low, high = min(rank[place], rank[other]), max(rank[place], rank[other])
-        start, end = rank[edge_from[root]], rank[edge_to[root]]
+        start, end = rank[forest.edge_from[root]], rank[forest.edge_to[root]]
         if (low, high) >= (min(start, end), max(start, end)):
             return
-    best[root], edge_from[root], edge_to[root] = weight, place, other
+    forest.best[root], forest.edge_from[root], forest.edge_to[root] = weight, place, other
 
 
-@inner
-def _search_outside(
-    index: CellIndex,
-    place: int,
-    root: int,
-    parent: NDArray[np.int32],
-    owner: NDArray[np.int64],
-    core: NDArray[np.float64],
-    lowest_core: NDArray[np.float64],
-    lightest: float,
-    point: NDArray[np.float64],
-    local: NDArray[np.float32],
-    shift: NDArray[np.float32],
-    scratch: Scratch,
-) -> tuple[float, int]:
-    """Find a point's lightest edge out of its component that is lighter than what is known."""
-    home, nearest, widest = index.cell_of[place], -1, index.widest
-    radius = to_home(index, index.rows[place], home, point, local)
-    within = index_length(index, lightest)
-    for cell in index.nearest_cells[home]:
-        apart = index.separation[home, cell] - radius - index.rounding
-        if apart - widest > within:
-            break
-        if owner[cell] == root or lowest_core[cell] >= lightest or apart - index.reach[cell] > within:
-            continue
-        shift_between(index, home, cell, shift)
-        found, _ = scan_cell(index, home, cell, local, radius, shift, within, scratch)
-        for j in range(found):
-            other = scratch.places[j]
-            if parent[other] == root or core[other] >= lightest:
-                continue
-            weight = max(core[place], core[other], exact_distance(index.rows[place], index.rows[other]))
-            if weight < lightest:
-                lightest, nearest = weight, other
-        within = index_length(index, lightest)
-    return lightest, nearest
+@part
+def _search_outside(index: CellIndex, forest: _Forest, place: int, scratch: Scratch) -> None:
+    """Look for a point's edge out of its component that is lighter than any known, and note how far that was."""
+    home, row, root, nearest = index.cell_of[place], index.rows[place], forest.parent[place], -1
+    lightest, core = forest.best[root], forest.core
+    radius = to_home(index, row, home, scratch.point, scratch.local)
+    cell, turn = next_near(index, home, radius, index_length(index, lightest), 0)
+    while cell >= 0:
+        if forest.owner[cell] != root and forest.lowest_core[cell] < lightest:
+            found, _ = scan_near(index, home, cell, radius, index_length(index, lightest), scratch)
+            for j in range(found):
+                other = scratch.places[j]
+                if forest.parent[other] != root and core[other] < lightest:
+                    weight = max(core[place], core[other], exact_distance(row, index.rows[other]))
+                    if weight < lightest:
+                        lightest, nearest = weight, other
+        cell, turn = next_near(index, home, radius, index_length(index, lightest), turn)
+    forest.beyond[place] = lightest
+    if nearest >= 0:
+        forest.own[place], forest.own_to[place] = lightest, nearest
 
 
 @kernel

@@ -25,6 +25,11 @@ def screening_kernel(function: F) -> F:
     return cast("F", _COMPILE(**options)(function))
 
 
+def part(function: F) -> F:
+    """Compile into its caller: for a step of a loop, written apart to be read; it allocates nothing."""
+    return cast("F", _COMPILE(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
+
+
 def inner(function: F) -> F:
     """Compile without counting references: for the inner functions of searches; they allocate nothing.
 

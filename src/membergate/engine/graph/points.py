@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.cells import CellIndex, build_cells
 from membergate.engine.graph.distinct import distinct_points
+from membergate.engine.graph.listing import list_neighbours, search_neighbours
 from membergate.engine.graph.reach import nearest_allowed
-from membergate.engine.graph.search import list_neighbours, search_neighbours
 from membergate.engine.graph.threads import Progress, over_ranges
 
 _LARGEST = 1e150

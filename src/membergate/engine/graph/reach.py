@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.engine.graph.cells import F32_ROUNDING, CellIndex
-from membergate.engine.graph.compiling import inner, kernel
+from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.components import find, unite
 from membergate.engine.graph.search import (
     Scratch,
@@ -14,7 +14,9 @@ from membergate.engine.graph.search import (
     make_scratch,
     marked_in_cell,
     nearest_cell,
+    next_near,
     scan_cell,
+    scan_near,
     shift_between,
     to_home,
 )
@@ -51,16 +53,15 @@ def count_within(
     for home in range(begin, end):
         wanted = marked_in_cell(index, is_wanted, home)
         local = np.empty((len(wanted), index.centres.shape[1]), dtype=np.float32)
-        point, shift = np.empty(index.centres.shape[1]), np.empty(index.centres.shape[1], dtype=np.float32)
         counts = np.empty(len(wanted))
         for i in range(len(wanted)):
             counts[i] = weights[wanted[i]]
-        _count_for_cell(index, home, wanted, eps, weights, needed, counts, local, point, shift, scratch)
+        _count_for_cell(index, home, wanted, eps, weights, needed, counts, local, scratch)
         for i in range(len(wanted)):
             is_dense[wanted[i]] = counts[i] >= needed
 
 
-@inner
+@part
 def _count_for_cell(
     index: CellIndex,
     home: int,
@@ -70,24 +71,22 @@ def _count_for_cell(
     needed: float,
     counts: NDArray[np.float64],
     local: NDArray[np.float32],
-    point: NDArray[np.float64],
-    shift: NDArray[np.float32],
     scratch: Scratch,
 ) -> None:
     for i in range(len(wanted)):
-        to_home(index, index.rows[wanted[i]], home, point, local[i])
+        to_home(index, index.rows[wanted[i]], home, scratch.point, local[i])
     within, widest = index_length(index, eps), index.widest
     furthest = index.radius[index.first[home + 1] - 1]
     for cell in index.nearest_cells[home]:
         apart = index.separation[home, cell] - index.rounding
         if apart - furthest - widest > within:
             break
-        shift_between(index, home, cell, shift)
+        shift_between(index, home, cell, scratch.shift)
         for i in range(len(wanted)):
             radius = index.radius[wanted[i]]
             if counts[i] >= needed or apart - radius - index.reach[cell] > within:
                 continue
-            found, error = scan_cell(index, home, cell, local[i], radius, shift, within, scratch)
+            found, error = scan_cell(index, home, cell, local[i], radius, scratch.shift, within, scratch)
             for j in range(found):
                 place = scratch.places[j]
                 if place != wanted[i] and is_within(index, wanted[i], place, scratch.squares[j], error, eps):
@@ -129,51 +128,41 @@ def nearest_allowed(
     (-1: nothing), and on return what was found. `cell_keys` is the smallest
     key in each cell; `itself` names the point that is the row, or -1.
     """
-    scratch, n_axes = make_scratch(index), index.centres.shape[1]
-    point, local, shift = np.empty(n_axes), np.empty(n_axes, dtype=np.float32), np.empty(n_axes, dtype=np.float32)
+    scratch = make_scratch(index)
     for i in range(rows.shape[0]):
-        home = index.cell_of[itself[i]] if itself[i] >= 0 else nearest_cell(index, rows[i], point)
-        radius = to_home(index, rows[i], home, point, local)
+        home = index.cell_of[itself[i]] if itself[i] >= 0 else nearest_cell(index, rows[i], scratch.point)
         distances[i], nearest[i] = _nearest_one(
-            index, home, rows[i], radius, itself[i], keys, cell_keys, limits[i], distances[i], nearest[i],
-            local, shift, scratch,
-        )  # fmt: skip
+            index, home, rows[i], itself[i], keys, cell_keys, limits[i], distances[i], nearest[i], scratch
+        )
 
 
-@inner
-def _nearest_one(  # noqa: PLR0917 -- a kernel takes its room as arguments
+@part
+def _nearest_one(
     index: CellIndex,
     home: int,
     row: NDArray[np.float64],
-    radius: float,
     itself: int,
     keys: NDArray[np.int64],
     cell_keys: NDArray[np.int64],
     limit: int,
     best: float,
     nearest: int,
-    local: NDArray[np.float32],
-    shift: NDArray[np.float32],
     scratch: Scratch,
 ) -> tuple[float, int]:
-    widest, within = index.widest, index_length(index, best)
-    for cell in index.nearest_cells[home]:
-        apart = index.separation[home, cell] - radius - index.rounding
-        if apart - widest > within:
-            break
-        if cell_keys[cell] >= limit or apart - index.reach[cell] > within:
-            continue
-        shift_between(index, home, cell, shift)
-        found, _ = scan_cell(index, home, cell, local, radius, shift, within, scratch)
-        for j in range(found):
-            place = scratch.places[j]
-            if keys[place] >= limit or place == itself:
-                continue
-            distance = exact_distance(row, index.rows[place])
-            is_first_of_equals = distance == best and (nearest < 0 or index.rank[place] < index.rank[nearest])
-            if distance < best or is_first_of_equals:
-                best, nearest = distance, place
-        within = index_length(index, best)
+    radius = to_home(index, row, home, scratch.point, scratch.local)
+    cell, turn = next_near(index, home, radius, index_length(index, best), 0)
+    while cell >= 0:
+        if cell_keys[cell] < limit:
+            found, _ = scan_near(index, home, cell, radius, index_length(index, best), scratch)
+            for j in range(found):
+                place = scratch.places[j]
+                if keys[place] >= limit or place == itself:
+                    continue
+                distance = exact_distance(row, index.rows[place])
+                is_first_of_equals = distance == best and (nearest < 0 or index.rank[place] < index.rank[nearest])
+                if distance < best or is_first_of_equals:
+                    best, nearest = distance, place
+        cell, turn = next_near(index, home, radius, index_length(index, best), turn)
     return best, nearest
 
 
@@ -190,7 +179,6 @@ def link_cells(
     Only the `n_nearest` nearest cells of each are looked at.
     """
     scratch, n_axes = make_scratch(index), index.centres.shape[1]
-    point, shift = np.empty(n_axes), np.empty(n_axes, dtype=np.float32)
     within, widest = index_length(index, eps), -1.0
     for cell in range(len(core_reach)):
         widest = max(widest, core_reach[cell])
@@ -212,13 +200,12 @@ def link_cells(
                 continue
             if not is_local:
                 for i in range(len(members)):
-                    to_home(index, index.rows[members[i]], home, point, local[i])
+                    to_home(index, index.rows[members[i]], home, scratch.point, local[i])
                 is_local = True
-            shift_between(index, home, cell, shift)
+            shift_between(index, home, cell, scratch.shift)
             _link_pair(
-                index, home, cell, members, local, is_member, eps, parent, core_reach, is_whole, delegate, shift,
-                scratch,
-            )  # fmt: skip
+                index, home, cell, members, local, is_member, eps, parent, core_reach, is_whole, delegate, scratch
+            )
             _look_whole(index, home, is_member, parent, is_whole, delegate)
             _look_whole(index, cell, is_member, parent, is_whole, delegate)
 
@@ -232,7 +219,7 @@ def _is_joined(
     return find(parent, delegate[home]) == find(parent, delegate[cell])
 
 
-@inner
+@part
 def _look_whole(
     index: CellIndex,
     cell: int,
@@ -250,8 +237,8 @@ def _look_whole(
     is_whole[cell] = True
 
 
-@inner
-def _link_pair(  # noqa: PLR0917 -- a kernel takes its room as arguments
+@part
+def _link_pair(
     index: CellIndex,
     home: int,
     cell: int,
@@ -263,7 +250,6 @@ def _link_pair(  # noqa: PLR0917 -- a kernel takes its room as arguments
     core_reach: NDArray[np.float64],
     is_whole: NDArray[np.bool_],
     delegate: NDArray[np.int64],
-    shift: NDArray[np.float32],
     scratch: Scratch,
 ) -> None:
     within = index_length(index, eps)
@@ -275,7 +261,7 @@ def _link_pair(  # noqa: PLR0917 -- a kernel takes its room as arguments
             continue
         if is_whole[cell] and find(parent, place) == find(parent, delegate[cell]):
             continue
-        found, error = scan_cell(index, home, cell, local[i], radius, shift, within, scratch)
+        found, error = scan_cell(index, home, cell, local[i], radius, scratch.shift, within, scratch)
         for j in range(found):
             other = scratch.places[j]
             if not is_member[other] or find(parent, other) == find(parent, place):

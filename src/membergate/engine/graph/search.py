@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.engine.graph.cells import F32_ROUNDING, CellIndex, rotate, square_distance
-from membergate.engine.graph.compiling import inner, kernel, screening_kernel
+from membergate.engine.graph.compiling import inner, kernel, part, screening_kernel
 from membergate.engine.graph.lanes import LANES, lanes_within, lowest_lane
 
-SPARE = 2
-"""Listed neighbours beyond k, so that rounding can be told from a tie."""
 TINY = 1e-18
 """Distances below this, in index units, may vanish when squared in float32."""
 
@@ -58,7 +56,7 @@ def to_home(
     return float(np.sqrt(square))
 
 
-@inner
+@part
 def shift_between(index: CellIndex, home: int, cell: int, shift: NDArray[np.float32]) -> None:
     """Give what takes coordinates relative to one cell into those relative to another."""
     centre, other = index.centres[home], index.centres[cell]
@@ -90,8 +88,21 @@ def nearest_cell(index: CellIndex, row: NDArray[np.float64], point: NDArray[np.f
 
 
 class Scratch(NamedTuple):
-    """Room that a search works in: a query relative to a cell, a block's sums, and what a scan found."""
+    """Room that a search works in.
 
+    Attributes
+    ----------
+    point, local
+        A query in index units, and relative to its home cell, shape (axes,).
+    shift, relative
+        What takes it into another cell, and the query relative to that, shape (axes,).
+    sums, places, squares
+        A block's squared distances, shape (32,); places and squared distances that a scan found.
+    """
+
+    point: NDArray[np.float64]
+    local: NDArray[np.float32]
+    shift: NDArray[np.float32]
     relative: NDArray[np.float32]
     sums: NDArray[np.float32]
     places: NDArray[np.int64]
@@ -101,11 +112,14 @@ class Scratch(NamedTuple):
 @kernel
 def make_scratch(index: CellIndex) -> Scratch:
     """Make room for scans of any cell of the index."""
-    largest = 0
+    largest, n_axes = 0, index.centres.shape[1]
     for cell in range(len(index.centres)):
         largest = max(largest, index.first[cell + 1] - index.first[cell])
     return Scratch(
-        np.empty(index.centres.shape[1], dtype=np.float32),
+        np.empty(n_axes),
+        np.empty(n_axes, dtype=np.float32),
+        np.empty(n_axes, dtype=np.float32),
+        np.empty(n_axes, dtype=np.float32),
         np.empty(LANES, dtype=np.float32),
         np.empty(largest, dtype=np.int64),
         np.empty(largest, dtype=np.float32),
@@ -160,21 +174,31 @@ def scan_cell(
     return found, error
 
 
-@inner
-def _sift_down(keys: NDArray[np.float32], places: NDArray[np.int64], key: float, place: int) -> None:
-    """Replace the largest entry of a max-heap."""
-    size, slot = len(keys), 0
-    while True:
-        child = 2 * slot + 1
-        if child >= size:
+@part
+def next_near(index: CellIndex, home: int, radius: float, within: float, turn: int) -> tuple[int, int]:
+    """Give the next cell, by distance from the home cell, that may hold a point within a distance of a query.
+
+    `turn` is 0 at first and then what was given last; the cell is -1 when the triangle inequality excludes all that
+    are left. Every search of one query is: while there is a next cell, scan it, and shrink the distance.
+    """
+    cells, apart = index.nearest_cells[home], index.separation[home]
+    for following in range(turn, len(cells)):
+        cell = cells[following]
+        gap = apart[cell] - radius - index.rounding
+        if gap - index.widest > within:
             break
-        if child + 1 < size and keys[child + 1] > keys[child]:
-            child += 1
-        if keys[child] <= key:
-            break
-        keys[slot], places[slot] = keys[child], places[child]
-        slot = child
-    keys[slot], places[slot] = key, place
+        if gap - index.reach[cell] <= within:
+            return int(cell), following + 1
+    return -1, len(cells)
+
+
+@part
+def scan_near(
+    index: CellIndex, home: int, cell: int, radius: float, within: float, scratch: Scratch
+) -> tuple[int, float]:
+    """Scan a cell for the query that `to_home` has put into the scratch; see `scan_cell`."""
+    shift_between(index, home, cell, scratch.shift)
+    return scan_cell(index, home, cell, scratch.local, radius, scratch.shift, within, scratch)
 
 
 @kernel
@@ -186,173 +210,3 @@ def marked_in_cell(index: CellIndex, is_marked: NDArray[np.bool_], cell: int) ->
             marked[count] = place
             count += 1
     return marked[:count]
-
-
-@kernel
-def list_neighbours(
-    index: CellIndex,
-    begin: int,
-    end: int,
-    is_wanted: NDArray[np.bool_],
-    n_cells: int,
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    is_proven: NDArray[np.bool_],
-) -> None:
-    """List the nearest points of the wanted points in cells `begin` to `end`, looking into at most `n_cells` each.
-
-    `is_proven` is set where the bounds exclude every point that was not
-    looked at and rounding cannot have hidden a tie.
-    """
-    n_held = min(neighbours.shape[1] + SPARE, len(index.rows) - 1)
-    scratch = make_scratch(index)
-    for home in range(begin, end):
-        wanted = marked_in_cell(index, is_wanted, home)
-        keys, held = np.empty((len(wanted), n_held), dtype=np.float32), np.empty((len(wanted), n_held), dtype=np.int64)
-        for i in range(len(wanted)):
-            for slot in range(n_held):
-                keys[i, slot], held[i, slot] = np.inf, -1
-        certain = np.empty(len(wanted))
-        _hold_nearest(index, home, wanted, n_cells, keys, held, certain, scratch)
-        for i in range(len(wanted)):
-            point = wanted[i]
-            last = _keep_exact(index, point, held[i], distances[point], neighbours[point])
-            is_proven[point] = last * index.scale < certain[i]
-
-
-@kernel
-def _hold_nearest(  # noqa: C901 -- one loop of searches, split where it can be
-    index: CellIndex,
-    home: int,
-    wanted: NDArray[np.int64],
-    n_cells: int,
-    keys: NDArray[np.float32],
-    held: NDArray[np.int64],
-    certain: NDArray[np.float64],
-    scratch: Scratch,
-) -> None:
-    """Hold, for the points of one cell, the nearest of all points by screened distance.
-
-    `certain` becomes the distance within which nothing can be missing; 0 where
-    cells were left out. All queries meet a cell together, while it is in the
-    processor's cache.
-    """
-    n_axes = index.centres.shape[1]
-    local, point, shift = (
-        np.empty((len(wanted), n_axes), dtype=np.float32),
-        np.empty(n_axes),
-        np.empty(n_axes, dtype=np.float32),
-    )
-    radius, within, worst = np.empty(len(wanted)), np.empty(len(wanted)), np.empty(len(wanted))
-    searching, looked_at = np.empty(len(wanted), dtype=np.int64), np.empty(len(wanted), dtype=np.int64)
-    for i in range(len(wanted)):
-        within[i], worst[i], searching[i], looked_at[i] = np.inf, 0.0, i, 0
-        radius[i] = to_home(index, index.rows[wanted[i]], home, point, local[i])
-    relation, n_searching = 1 + (n_axes + 8) * F32_ROUNDING, len(wanted)
-    for cell in index.nearest_cells[home]:
-        shift_between(index, home, cell, shift)
-        still = 0
-        for slot in range(n_searching):
-            i = searching[slot]
-            apart = index.separation[home, cell] - radius[i] - index.rounding
-            if apart - index.widest > within[i]:
-                continue
-            if apart - index.reach[cell] <= within[i]:
-                if looked_at[i] == n_cells:
-                    worst[i] = np.inf  # cells are left out: nothing is certain
-                    continue
-                looked_at[i] += 1
-                found, error = scan_cell(index, home, cell, local[i], radius[i], shift, within[i], scratch)
-                if found > 0:
-                    worst[i] = max(worst[i], error)
-                    for j in range(found):
-                        if scratch.squares[j] < keys[i, 0] and scratch.places[j] != wanted[i]:
-                            _sift_down(keys[i], held[i], scratch.squares[j], scratch.places[j])
-                    within[i] = np.sqrt(np.float64(keys[i, 0])) * relation + worst[i]
-            searching[still] = i
-            still += 1
-        n_searching = still
-        if still == 0:
-            break
-    for i in range(len(wanted)):
-        certain[i] = np.sqrt(np.float64(keys[i, 0])) / relation - worst[i] if worst[i] < np.inf else 0.0
-
-
-@kernel
-def _keep_exact(
-    index: CellIndex,
-    point: int,
-    held: NDArray[np.int64],
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-) -> float:
-    """Measure what was held exactly and keep the nearest, sorted by distance and content order."""
-    kept = 0
-    row = index.rows[point]
-    for place in held:
-        if place >= 0:
-            kept = insert_sorted(distances, neighbours, kept, exact_distance(row, index.rows[place]), place, index.rank)
-    for slot in range(kept, len(distances)):
-        distances[slot], neighbours[slot] = np.inf, -1
-    return float(distances[len(distances) - 1])
-
-
-@inner
-def insert_sorted(
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-    kept: int,
-    distance: float,
-    place: int,
-    rank: NDArray[np.int64],
-) -> int:
-    """Insert a point into a list sorted by distance and content order; give the list's new length."""
-    size = len(distances)
-    slot = kept
-    while slot > 0 and (
-        distance < distances[slot - 1] or (distance == distances[slot - 1] and rank[place] < rank[neighbours[slot - 1]])
-    ):
-        if slot < size:
-            distances[slot], neighbours[slot] = distances[slot - 1], neighbours[slot - 1]
-        slot -= 1
-    if slot < size:
-        distances[slot], neighbours[slot] = distance, place
-    return min(kept + 1, size)
-
-
-@kernel
-def search_neighbours(
-    index: CellIndex,
-    rows: NDArray[np.float64],
-    itself: NDArray[np.int64],
-    distances: NDArray[np.float64],
-    neighbours: NDArray[np.int32],
-) -> None:
-    """List the nearest points of any rows, every candidate measured exactly: slower, and right even among ties.
-
-    `itself` names the point that is the row and is left out, or -1.
-    """
-    n_axes = index.centres.shape[1]
-    point, local, shift = np.empty(n_axes), np.empty(n_axes, dtype=np.float32), np.empty(n_axes, dtype=np.float32)
-    scratch = make_scratch(index)
-    widest, size = index.widest, distances.shape[1]
-    for i in range(rows.shape[0]):
-        home = nearest_cell(index, rows[i], point)
-        radius, within, kept = to_home(index, rows[i], home, point, local), np.inf, 0
-        listed, names = distances[i], neighbours[i]
-        listed[:], names[:] = np.inf, -1
-        for cell in index.nearest_cells[home]:
-            apart = index.separation[home, cell] - radius - index.rounding
-            if apart - widest > within:
-                break
-            if apart - index.reach[cell] > within:
-                continue
-            shift_between(index, home, cell, shift)
-            found, _ = scan_cell(index, home, cell, local, radius, shift, within, scratch)
-            for j in range(found):
-                place = scratch.places[j]
-                if place != itself[i]:
-                    distance = exact_distance(rows[i], index.rows[place])
-                    if kept < size or distance <= listed[size - 1]:
-                        kept = insert_sorted(listed, names, kept, distance, place, index.rank)
-            within = listed[size - 1] * index.scale * (1 + 1e-12) + index.rounding
