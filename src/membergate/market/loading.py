@@ -17,9 +17,9 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
 from membergate.market.consistency import refuse_mismatched_totals, settle_currency
 from membergate.market.declaring import Table
-from membergate.market.deriving import derive
 from membergate.market.linking import link, parents_of
 from membergate.market.mapping import NO_MAPPING, Mapping
+from membergate.market.mapping.deriving import derive
 from membergate.market.merging import Merged, merge
 from membergate.market.quarantine import Quarantine, Reason
 from membergate.market.reading import (

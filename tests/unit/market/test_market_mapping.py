@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from membergate.domain.errors import BadInputError
-from membergate.market.expressions import compile_expression
 from membergate.market.loading import LoadReport
 from membergate.market.mapping import Mapping, load_mapping, parse_mapping
+from membergate.market.mapping.expressions import compile_expression
 from membergate.market.warehouse import Warehouse
 from membergate.operations.ingest import ingest
 

@@ -9,7 +9,7 @@ import duckdb
 
 from membergate.domain.errors import BadInputError
 from membergate.market.declaring import Table
-from membergate.market.mapping import Derivation, Lookup, Mapping
+from membergate.market.mapping.form import Derivation, Lookup, Mapping
 from membergate.market.sources import Opened, nearest, open_staged
 from membergate.market.warehouse import literal
 from membergate.market.writing import disk_is_full

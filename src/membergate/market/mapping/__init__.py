@@ -1,0 +1,8 @@
+"""Mappings: somebody's own tables and columns become the canonical ones."""
+
+from __future__ import annotations
+
+from membergate.market.mapping.form import NO_MAPPING, Mapping
+from membergate.market.mapping.reading import load_mapping, parse_mapping
+
+__all__ = ["NO_MAPPING", "Mapping", "load_mapping", "parse_mapping"]
