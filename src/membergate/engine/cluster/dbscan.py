@@ -22,7 +22,7 @@ from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.graph.components import flatten, unite_listed
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.points import IndexedPoints
-from membergate.engine.graph.reach import count_within, link_cells
+from membergate.engine.graph.reach import count_within, first_listed, link_cells
 from membergate.engine.graph.threads import over_ranges
 
 _FIRST_CELLS = 8
@@ -76,7 +76,7 @@ class DBSCAN(DensityClusterer):
         points = IndexedPoints.of(rows, n_jobs=self.n_jobs)
         weights = _weights_of(points, sample_weight)
         is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_))
-        return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32))
+        return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32), None)
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Cluster rows and give their labels; see `fit`.
@@ -123,7 +123,7 @@ class DBSCAN(DensityClusterer):
             is_core |= self._count(points, weights, ~is_settled)
         parent = np.arange(points.n_points, dtype=np.int32)
         unite_listed(parent, is_core, self.eps, graph.distances, graph.neighbours)
-        return self._finish(points, is_core, parent)
+        return self._finish(points, is_core, parent, graph)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Label new rows as their nearest dense point within `eps`, else -1; never makes or joins clusters.
@@ -159,20 +159,50 @@ class DBSCAN(DensityClusterer):
         over_ranges(work, points.n_cells, n_jobs=self.n_jobs, phase="counting")
         return is_core
 
-    def _finish(self, points: IndexedPoints, is_core: NDArray[np.bool_], parent: NDArray[np.int32]) -> Self:
+    def _finish(
+        self,
+        points: IndexedPoints,
+        is_core: NDArray[np.bool_],
+        parent: NDArray[np.int32],
+        graph: NeighbourGraph | None,
+    ) -> Self:
         groups = joined_within(points, is_core, float(self.eps), parent)
         labels = points.first_rows(np.where(is_core, groups, -1))
         self._points = points
         self._set_anchors(is_core, labels)
         self._restore()
         others = np.flatnonzero(~is_core)
-        _, nearest = points.nearest_of(
-            points.index.rows[others], self._keys, self._cell_keys, within=float(self.eps), itself=others
-        )
+        nearest = self._nearest_core(points, others, graph)
         labels[others] = np.where(nearest >= 0, labels[nearest], -1)
         self.labels_ = labels[points.place_of_row]
         self.core_sample_indices_ = np.flatnonzero(is_core[points.place_of_row])
         return self
+
+    def _nearest_core(
+        self, points: IndexedPoints, others: NDArray[np.int64], graph: NeighbourGraph | None
+    ) -> NDArray[np.int64]:
+        """Find the nearest core of each of the other points within eps, or -1: listed, or else searched."""
+        eps, nearest = float(self.eps), np.full(points.n_points, -1, dtype=np.int64)
+        is_open = np.ones(points.n_points, dtype=np.bool_)
+        if graph is not None:
+            distances = np.full(points.n_points, np.inf)
+            first_listed(
+                graph.distances,
+                graph.neighbours,
+                self._keys,
+                np.ones_like(nearest),
+                graph.is_proven,
+                distances,
+                nearest,
+            )
+            is_complete = graph.is_proven & ((graph.distances[:, -1] > eps) | graph.covers_everything)
+            is_open = (nearest < 0) & ~is_complete
+            nearest[distances > eps] = -1
+        rest = others[is_open[others]]
+        _, nearest[rest] = points.nearest_of(
+            points.index.rows[rest], self._keys, self._cell_keys, within=eps, itself=rest
+        )
+        return nearest[others]
 
 
 def _weights_of(points: IndexedPoints, sample_weight: ArrayLike | None) -> NDArray[np.float64]:

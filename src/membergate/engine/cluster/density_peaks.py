@@ -82,7 +82,7 @@ class DensityPeaks(DensityClusterer):
         keys = np.empty(points.n_points, dtype=np.int64)
         keys[order] = np.arange(points.n_points)
         delta, above = np.full(points.n_points, np.inf), np.full(points.n_points, -1, dtype=np.int64)
-        first_listed(graph.distances, graph.neighbours, keys, keys, delta, above)
+        first_listed(graph.distances, graph.neighbours, keys, keys, np.ones_like(graph.is_proven), delta, above)
         peaks = np.flatnonzero((above < 0) & (keys > 0))
         if len(peaks):
             delta[peaks], above[peaks] = points.nearest_of(

@@ -141,7 +141,15 @@ class MDCA(DensityClusterer):
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Find each point's nearest dense point, itself where it is dense: listed, or else searched."""
         distances, nearest = np.full(len(is_dense), np.inf), np.full(len(is_dense), -1, dtype=np.int64)
-        first_listed(graph.distances, graph.neighbours, self._keys, np.ones_like(nearest), distances, nearest)
+        first_listed(
+            graph.distances,
+            graph.neighbours,
+            self._keys,
+            np.ones_like(nearest),
+            np.ones_like(graph.is_proven),
+            distances,
+            nearest,
+        )
         alone = np.flatnonzero(~is_dense & (nearest < 0))
         rows = graph.points.index.rows[alone]
         distances[alone], nearest[alone] = graph.points.nearest_of(rows, self._keys, self._cell_keys, itself=alone)

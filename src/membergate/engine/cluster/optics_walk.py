@@ -5,7 +5,8 @@ list it. Any other point is farther from it than either list reaches. So a
 visited point waits in a second queue, keyed by how far its own list reaches,
 and is searched in the index only when the walk comes so far; and a search
 passes over every cell of which the points not yet visited reach farther by
-their own lists. The searched radius grows by a tenth at least.
+their own lists, or that lies farther than the walk has come. The searched
+radius grows by a tenth at least.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from membergate.engine.cluster.queue import Queue, empty_queue, lowest_key, pop, push
 from membergate.engine.graph.cells import CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
+from membergate.engine.graph.gaps import CellGaps, tighten, triangle_gaps
 from membergate.engine.graph.reach import index_length
 from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, next_near, scan_near, to_home
 
@@ -42,6 +44,8 @@ class _Walk(NamedTuple):
         By place; -1 where a walk began.
     unknown_from
         Smallest `known_within` of the points of a cell that are not visited; infinite when none is left, shape (c,).
+    gaps, unknown_near
+        How far apart cells are at least; distance below which no point of a cell has an unknown edge, shape (c,).
     reached, waiting
         Points not visited, by reachability; visited points, by how far they have looked round.
     """
@@ -59,6 +63,8 @@ class _Walk(NamedTuple):
     is_visited: NDArray[np.bool_]
     predecessor: NDArray[np.int64]
     unknown_from: NDArray[np.float64]
+    gaps: CellGaps
+    unknown_near: NDArray[np.float64]
     reached: Queue
     waiting: Queue
 
@@ -109,6 +115,8 @@ def walk(
         is_visited=np.zeros(n_points, dtype=np.bool_),
         predecessor=np.full(n_points, -1, dtype=np.int64),
         unknown_from=np.minimum.reduceat(known_within, index.first[:-1]),
+        gaps=triangle_gaps(index),
+        unknown_near=np.zeros(len(index.centres)),
         reached=empty_queue(np.full(n_points, np.inf), ties),
         waiting=empty_queue(known_within.copy(), ties),
     )
@@ -152,8 +160,7 @@ def _walk(index: CellIndex, state: _Walk, order: NDArray[np.int64]) -> None:
         _leave(index, state, place)
         if state.core[place] <= state.max_eps:
             _offer_listed(state, place)
-            if state.waiting.keys[place] < state.max_eps:
-                push(state.waiting, place)
+            _wait(index, state, place, state.known_within[place])
 
 
 @part
@@ -203,19 +210,49 @@ def _offer(state: _Walk, place: int, other: int, distance: float) -> None:
         push(state.reached, other)
 
 
+@inner
+def _wait(index: CellIndex, state: _Walk, place: int, radius: float) -> None:
+    """Let a visited point wait that has looked round up to a radius, unless nothing unknown is left for it."""
+    state.waiting.keys[place] = max(radius, state.unknown_near[index.cell_of[place]])
+    if state.waiting.keys[place] < state.max_eps:
+        push(state.waiting, place)
+
+
 @part
 def _look_farther(index: CellIndex, state: _Walk, scratch: Scratch) -> None:
-    """Search round the visited point that has looked least far; let it wait again unless it has seen everything."""
-    place, nearest = state.waiting.heap[0], lowest_key(state.reached)
+    """Search round the visited point that has looked least far."""
+    nearest, place = lowest_key(state.reached), pop(state.waiting)
+    home = index.cell_of[place]
     if nearest < np.inf:
         radius = min(state.max_eps, max(nearest, state.waiting.keys[place] * _GROWTH))
     else:  # nothing in sight: look for the one nearest first
         radius = _distance_to_unvisited(index, state, place, scratch)
-    _look_around(index, state, place, radius, scratch)
-    state.waiting.keys[place] = radius
-    pop(state.waiting)
-    if radius < state.max_eps:
-        push(state.waiting, place)
+    if state.unknown_near[home] <= radius:
+        _survey(index, state, home, radius, scratch)
+    if state.unknown_near[home] <= radius:
+        _look_around(index, state, place, radius, scratch)
+    _wait(index, state, place, radius)
+
+
+@part
+def _survey(index: CellIndex, state: _Walk, home: int, radius: float, scratch: Scratch) -> None:
+    """See from which distance on any point of a cell may have an unknown edge."""
+    lowest, apart = np.inf, state.gaps.apart[home]
+    for cell in range(len(apart)):
+        _is_open(index, state, home, cell, radius, scratch)
+        lowest = min(lowest, max(state.unknown_from[cell], np.float64(apart[cell]) / index.scale))
+    state.unknown_near[home] = lowest
+
+
+@inner
+def _is_open(index: CellIndex, state: _Walk, home: int, cell: int, radius: float, scratch: Scratch) -> bool:
+    """Tell whether a cell may hold, within a radius of some point at home, a point not visited and unknown to it."""
+    within = index_length(index, radius)
+    if state.unknown_from[cell] > radius or state.gaps.apart[home, cell] > within:
+        return False
+    if not state.gaps.is_tight[home, cell]:
+        tighten(index, state.gaps, home, cell, scratch)
+    return bool(state.gaps.apart[home, cell] <= within)
 
 
 @part
@@ -225,7 +262,7 @@ def _look_around(index: CellIndex, state: _Walk, place: int, radius: float, scra
     own_radius = to_home(index, row, home, scratch.point, scratch.local)
     cell, turn = next_near(index, home, own_radius, within, 0)
     while cell >= 0:
-        if state.unknown_from[cell] <= radius:
+        if _is_open(index, state, home, cell, radius, scratch):
             found, _ = scan_near(index, home, cell, own_radius, within, scratch)
             for j in range(found):
                 other = scratch.places[j]
@@ -243,7 +280,7 @@ def _distance_to_unvisited(index: CellIndex, state: _Walk, place: int, scratch: 
     own_radius = to_home(index, row, home, scratch.point, scratch.local)
     cell, turn = next_near(index, home, own_radius, index_length(index, best), 0)
     while cell >= 0:
-        if state.unknown_from[cell] <= best:
+        if _is_open(index, state, home, cell, best, scratch):
             found, _ = scan_near(index, home, cell, own_radius, index_length(index, best), scratch)
             for j in range(found):
                 other = scratch.places[j]

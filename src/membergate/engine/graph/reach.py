@@ -99,11 +99,12 @@ def first_listed(
     neighbours: NDArray[np.int32],
     keys: NDArray[np.int64],
     limits: NDArray[np.int64],
+    is_proven: NDArray[np.bool_],
     found_distances: NDArray[np.float64],
     found: NDArray[np.int64],
 ) -> None:
-    """Take each point's first listed neighbour whose key is below the point's limit; leave the others as they are."""
-    for place in range(len(keys)):
+    """Take from each proven list the first point whose key is below the limit; leave what has none as it is."""
+    for place in np.flatnonzero(is_proven):
         for slot in range(neighbours.shape[1]):
             other = neighbours[place, slot]
             if other >= 0 and keys[other] < limits[place]:
