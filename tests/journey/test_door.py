@@ -16,11 +16,8 @@ from time import monotonic, sleep
 import httpx
 
 from membergate.domain.decision import Decision
-from membergate.learning.model import load_model
-from membergate.operations.admission import AdmissionDesk
-from membergate.operations.admit import admit
+from membergate.operations.admit import admit, live_desk
 from membergate.operations.history import History, aware
-from membergate.operations.policies import shipped_policy
 from membergate.operations.publish import publish
 from membergate.operations.verify import verify
 from membergate.operations.workspace import Workspace
@@ -36,10 +33,7 @@ def door(workspace: Workspace, clock: Clock) -> Iterator[httpx.Client]:
     """Serve what is live on a free port of loopback."""
     history = History(workspace.warehouse())
     record = open_store(workspace.record)
-    live = workspace.required_live()
-    model = load_model(workspace.models / live.model_version)
-    desk = AdmissionDesk(history, model, live.model_version, shipped_policy("default"))
-    server = make_server(create_app(desk, record, clock), port=0)
+    server = make_server(create_app(live_desk(workspace, history, record=record), record, clock), port=0)
     thread = Thread(target=server.run)
     thread.start()
     deadline = monotonic() + 60
@@ -60,7 +54,7 @@ def test_the_service_decides_as_the_batch_does(workspace: Workspace, still_clock
     verify(workspace, clock=still_clock, history=history)
     publish(workspace, clock=still_clock)
     since = aware(history.applications().submitted_at[-30])
-    batch = admit(workspace, since=since, history=history)
+    batch = admit(workspace, clock=still_clock, since=since, history=history)
     assert len(batch.decisions) >= 30
     with door(workspace, still_clock) as client:
         assert client.get("/ready").status_code == 200

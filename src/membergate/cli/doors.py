@@ -51,7 +51,12 @@ def admit(
     with progress() as bar:
         bar.add_task("deciding")
         admitted = admit_applications(
-            Workspace(workspace), since=instant(since), until=instant(until), out=out, model_version=model
+            Workspace(workspace),
+            clock=present,
+            since=instant(since),
+            until=instant(until),
+            out=out,
+            model_version=model,
         )
     total = len(admitted.decisions)
     if as_json:
@@ -132,6 +137,7 @@ def serve(
     """Answer POST /v1/decisions/admission with the decisions that admit makes, from the live model and policy."""
     from membergate.operations.admit import live_desk
     from membergate.operations.history import History
+    from membergate.operations.keeping import enter
     from membergate.operations.workspace import Workspace
     from membergate.service import ServiceSettings, create_app
     from membergate.service import serve as serve_app
@@ -141,9 +147,16 @@ def serve(
     history = History(place.warehouse())
     place.required_live()
     record = open_store(place.record)
-    desk = live_desk(place, history)
+    desk = live_desk(place, history, record=record)
     settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
     say(f"model {desk.model_version}, policy {desk.policy_version}: http://{host}:{port} (OpenAPI at /schema)")
     if host not in settings.allowed_hosts:
         say("warning: whoever reaches this address may ask for decisions; put something in front that authenticates")
-    serve_app(create_app(desk, record, present, settings=settings), host, port)
+    app = create_app(
+        desk,
+        record,
+        present,
+        settings=settings,
+        on_recorded=lambda decision: enter(record, desk.policy, [decision], present),
+    )
+    serve_app(app, host, port)

@@ -21,6 +21,9 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 InstantOption = Annotated[str | None, typer.Option(metavar="INSTANT", help="ISO 8601; without an offset, UTC.")]
+ByOption = Annotated[
+    str, typer.Option("--by", envvar="MEMBERGATE_PERSON", help="Who does it: your name, for the audit.")
+]
 
 DEFAULT_WORKSPACE = Path("workspace")
 DEFAULT_PORT = 8420

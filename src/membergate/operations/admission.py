@@ -20,6 +20,7 @@ from membergate.learning.features import FeatureTable
 from membergate.learning.identity import OperatorTable
 from membergate.learning.model import IdentificationModel
 from membergate.operations.history import Applications, History, aware
+from membergate.operations.list_witness import ListWitness
 from membergate.operations.testimony import Witnesses
 
 STRONGEST_CONTRIBUTIONS = 8
@@ -114,6 +115,8 @@ class AdmissionDesk:
         The judge.
     ledger
         Who was admitted already; made from the market's memberships where None.
+    lists
+        What the risk lists say; where None, nobody keeps any.
     """
 
     def __init__(
@@ -124,12 +127,14 @@ class AdmissionDesk:
         policy: Policy,
         *,
         ledger: Ledger | None = None,
+        lists: ListWitness | None = None,
     ) -> None:
         self.history = history
         self.model = model
         self.model_version = model_version
         self.policy = policy
         self.ledger = ledger or Ledger(history)
+        self.lists = lists
 
     @property
     def policy_version(self) -> str:
@@ -153,6 +158,8 @@ class AdmissionDesk:
         application; not those from before the model was trained, whom another door decided.
         """
         self.ledger.forget()
+        if self.lists is not None:
+            self.lists.refresh()
         trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
         for case in self._cases(applications):
             decision = self._record(applications, case)
@@ -236,13 +243,11 @@ class AdmissionDesk:
         testimony = self.model.witness(table)
         witnesses = Witnesses(table, testimony, self.model, self.model_version)
         for row in range(len(applications)):
-            about_operator = self._about_operator(table, operators, row)
-            yield Case(
-                row,
-                str(operators.operator_ids[row]),
-                witnesses.about(row, about_operator),
-                _strongest(testimony.contributions[row], testimony.columns),
-            )
+            operator_id = str(operators.operator_ids[row])
+            evidence = witnesses.about(row, self._about_operator(table, operators, row))
+            if self.lists is not None:
+                evidence |= self.lists.about(str(spine.account_ids[row]), operator_id, aware(spine.as_of[row]))
+            yield Case(row, operator_id, evidence, _strongest(testimony.contributions[row], testimony.columns))
 
     def _about_operator(
         self, table: FeatureTable, operators: OperatorTable, row: int

@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 from membergate.domain.decision import Decision
+from membergate.domain.instants import Clock
 from membergate.learning.model import load_model
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import History
+from membergate.operations.keeping import keep
+from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import live_policy, read_policy
 from membergate.operations.workspace import Workspace
-from membergate.store import open_store, write_decisions
+from membergate.store import OperationalRecord, open_store, write_decisions
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,25 @@ class Admitted:
         )
 
 
-def live_desk(workspace: Workspace, history: History, model_version: str | None = None) -> AdmissionDesk:
+def live_desk(
+    workspace: Workspace,
+    history: History,
+    model_version: str | None = None,
+    *,
+    record: OperationalRecord | None = None,
+) -> AdmissionDesk:
     """Set up the desk with what is live, or with a named model under the live policy (the default before the first).
+
+    Parameters
+    ----------
+    workspace
+        Holds models, policies and the operational record.
+    history
+        The loaded market.
+    model_version
+        Another model than the live one.
+    record
+        The record whose risk lists the desk follows as they change; where None, it takes the lists as they are now.
 
     Raises
     ------
@@ -62,12 +82,14 @@ def live_desk(workspace: Workspace, history: History, model_version: str | None 
     else:
         version = workspace.chosen_model(model_version)
     policy = live_policy(workspace) if live is not None else read_policy(None)
-    return AdmissionDesk(history, load_model(workspace.models / version), version, policy)
+    lists = ListWitness.now(workspace, history) if record is None else ListWitness(history, record.lists)
+    return AdmissionDesk(history, load_model(workspace.models / version), version, policy, lists=lists)
 
 
 def admit(
     workspace: Workspace,
     *,
+    clock: Clock,
     since: datetime | None = None,
     until: datetime | None = None,
     out: Path | None = None,
@@ -80,6 +102,8 @@ def admit(
     ----------
     workspace
         Holds the market and what is live.
+    clock
+        Dates the list entries that follow from the decisions.
     since, until
         The window; open where None.
     out
@@ -95,10 +119,11 @@ def admit(
         If nothing is live, or nothing was ingested.
     """
     history = history or History(workspace.warehouse())
-    decisions = tuple(live_desk(workspace, history, model_version).decide_window(since, until))
+    desk = live_desk(workspace, history, model_version)
+    decisions = tuple(desk.decide_window(since, until))
     if out is not None:
         write_decisions(decisions, out)
     if model_version is None:
         with open_store(workspace.record) as record:
-            record.record(decisions)
+            keep(record, desk.policy, decisions, clock)
     return Admitted(decisions, out)

@@ -114,7 +114,7 @@ def demonstrate_market(workspace: Workspace, *, seed: int, clock: Clock, tell: T
     tell("deciding")
     decisions = workspace.root / "decisions.parquet"
     model_version = None if verified.report.judgement.opens else verified.model_version
-    admit(workspace, since=cut, out=decisions, model_version=model_version, history=history)
+    admit(workspace, clock=clock, since=cut, out=decisions, model_version=model_version, history=history)
     return _shown(verified, decisions, workspace)
 
 
@@ -142,7 +142,7 @@ def demonstrate_households(workspace: Workspace, *, clock: Clock, tell: Tell) ->
     learned = learn(workspace, as_of=first, history=history)
     tell("deciding")
     decisions = workspace.root / "decisions.parquet"
-    admitted = admit(workspace, out=decisions, model_version=learned.model_version, history=history)
+    admitted = admit(workspace, clock=clock, out=decisions, model_version=learned.model_version, history=history)
     people = complete_journey_demographics()
     return HouseholdsShown(
         households=len(admitted.decisions),

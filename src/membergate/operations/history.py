@@ -181,6 +181,25 @@ class History:
             spans.setdefault(account, []).append((np.datetime64(start, "us"), last))
         return spans
 
+    def first_seen(self, table: str, column: str, keys: Sequence[str]) -> list[tuple[str, str, datetime]]:
+        """Find which accounts had which of some tokens, and from when that was known: (account, token, instant).
+
+        Parameters
+        ----------
+        table, column
+            Where to look; without such a column nobody is found.
+        keys
+            The tokens.
+        """
+        if column not in self.warehouse.columns().get(table, ()) or not keys:
+            return []
+        rows = self._rows(
+            f'SELECT account_id, "{column}", min(visible_at) FROM "{table}" '
+            f'WHERE list_contains($keys, "{column}") AND account_id IS NOT NULL GROUP BY ALL ORDER BY ALL',
+            keys=list(keys),
+        )
+        return [(account, token, seen.replace(tzinfo=UTC)) for account, token, seen in rows]
+
     def operators(self, spine: Spine) -> OperatorTable:
         """Resolve each row's account to its operator, as of the row's own instant."""
         return self.links.resolve(spine.account_ids, spine.as_of)

@@ -23,6 +23,7 @@ from membergate.operations.admission import AdmissionDesk, Case, Ledger
 from membergate.operations.admit import live_desk
 from membergate.operations.history import Applications, History
 from membergate.operations.learn import held_out
+from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import STRICT, policy_file_name, read_policy, shipped_policy
 from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
 from membergate.verification.certificate import Terms
@@ -109,7 +110,8 @@ def verify(
     incumbent = live_desk(workspace, history) if live is not None else None
     # Memberships since then are what the old door gave; each door is measured on what it would have given itself.
     ledger = Ledger(history, model.lineage.trained_until)
-    desk = AdmissionDesk(history, model, version, policy, ledger=ledger)
+    lists = ListWitness.now(workspace, history)
+    desk = AdmissionDesk(history, model, version, policy, ledger=ledger, lists=lists)
     if incumbent is not None:
         incumbent.ledger = ledger
     sample, split = _sample(history, desk, incumbent, applications, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from membergate.domain.decision import Decision
 from membergate.domain.errors import MembergateError
 from membergate.domain.instants import Clock
 from membergate.service.desk import AdmissionDesk
@@ -24,7 +26,12 @@ from membergate.store import OperationalRecord
 
 
 def create_app(
-    desk: AdmissionDesk, store: OperationalRecord, clock: Clock, *, settings: ServiceSettings | None = None
+    desk: AdmissionDesk,
+    store: OperationalRecord,
+    clock: Clock,
+    *,
+    settings: ServiceSettings | None = None,
+    on_recorded: Callable[[Decision], object] | None = None,
 ) -> Litestar:
     """Put the routes around a desk and a record.
 
@@ -38,6 +45,8 @@ def create_app(
         Gives the present.
     settings
         The door's limits; safe defaults where None.
+    on_recorded
+        Told of every decision once it is on record, before it is answered.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def create_app(
         document at `/schema`.
     """
     limits = settings or ServiceSettings()
-    door = Door(desk, store, clock, limits)
+    door = Door(desk, store, clock, limits, on_recorded)
 
     def provide_door() -> Door:
         return door

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -33,14 +34,24 @@ class Door:
         Our own clock, against which a client's instants are held.
     settings
         The door's limits.
+    on_recorded
+        Told of every decision once it is on record, before it is answered.
     """
 
-    def __init__(self, desk: AdmissionDesk, store: OperationalRecord, clock: Clock, settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        desk: AdmissionDesk,
+        store: OperationalRecord,
+        clock: Clock,
+        settings: ServiceSettings,
+        on_recorded: Callable[[Decision], object] | None = None,
+    ) -> None:
         self._desk = desk
         self._desk_lock = Lock()
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._on_recorded = on_recorded
 
     def decide(self, question: AdmissionQuestion) -> Decision:
         """Decide a question, put the decision on record, and give it back as it stands there.
@@ -65,7 +76,10 @@ class Door:
         except RecordConflictError as conflict:
             _log.warning("first_answer_stands", **conflict.as_record())
             is_new = False
-        return decision if is_new else self._store.decision(decision.decision_id)
+        kept = decision if is_new else self._store.decision(decision.decision_id)
+        if self._on_recorded is not None:
+            self._on_recorded(kept)
+        return kept
 
     def decision(self, decision_id: str) -> Decision:
         """Read a decision again.

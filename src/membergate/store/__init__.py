@@ -1,7 +1,8 @@
-"""The operational record: decisions, kept exactly and for good on SQLite or PostgreSQL; and their Parquet form."""
+"""The operational record: decisions and risk lists, kept exactly on SQLite or PostgreSQL; and a Parquet form."""
 
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
+from membergate.store.listing import RiskListRecord
 from membergate.store.opening import open_store
 from membergate.store.record import OperationalRecord
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
@@ -9,6 +10,7 @@ from membergate.store.tabular import decisions_from_table, decisions_to_table, r
 __all__ = [
     "OperationalRecord",
     "RecordConflictError",
+    "RiskListRecord",
     "decision_from_record",
     "decision_to_record",
     "decisions_from_table",

@@ -13,9 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.listing import entries_behind
 from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
 from membergate.store.errors import RecordConflictError, readable_database_errors
-from membergate.store.tables import DECISIONS
+from membergate.store.listing import RiskListRecord
+from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 
 _T = TypeVar("_T")
 
@@ -24,6 +26,9 @@ _CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
 _ROWS = select(*(DECISIONS.c[column] for column in COLUMNS))
 _BY_ID = _ROWS.where(DECISIONS.c.decision_id == bindparam("decision_id"))
 _BY_ACCOUNT = _ROWS.where(DECISIONS.c.account_id == bindparam("account_id"))
+_TOUCHED = _ROWS.join(DECISION_ENTRIES, DECISION_ENTRIES.c.decision_id == DECISIONS.c.decision_id).where(
+    DECISION_ENTRIES.c.entry_id == bindparam("entry_id")
+)
 _ADMITTED = (
     select(DECISIONS.c.account_id)
     .distinct()
@@ -51,6 +56,8 @@ class OperationalRecord:
         self._writing = engine.execution_options(is_writing=True, preserve_rowcount=True)
         insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._insert = insert(DECISIONS).on_conflict_do_nothing(index_elements=["decision_id"])
+        self._link = insert(DECISION_ENTRIES).on_conflict_do_nothing(index_elements=["entry_id", "decision_id"])
+        self.lists = RiskListRecord(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.
@@ -80,8 +87,16 @@ class OperationalRecord:
         rows = _distinct(map(decision_to_record, decisions))
         if not rows:
             return 0
+        links = [
+            {"entry_id": entry_id, "decision_id": decision.decision_id}
+            for decision in decisions
+            for witnessed in decision.evidence
+            for entry_id in entries_behind(witnessed)
+        ]
         with readable_database_errors(self.origin), self._writing.begin() as connection:
             inserted = connection.execute(self._insert, rows).rowcount
+            if links:
+                connection.execute(self._link, links)
             if inserted != len(rows):
                 _hold_recorded(connection, rows)
         return inserted
@@ -109,8 +124,17 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        found = self._decisions(_BY_ACCOUNT, {"account_id": account_id}) if is_storable_id(account_id) else ()
-        return tuple(sorted(found, key=lambda decision: (decision.as_of, decision.decided_at, decision.decision_id)))
+        return _in_time(self._decisions(_BY_ACCOUNT, {"account_id": account_id}) if is_storable_id(account_id) else ())
+
+    def decisions_touched(self, entry_id: str) -> tuple[Decision, ...]:
+        """Give the decisions whose evidence a list entry made true, earliest `as_of` first.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        return _in_time(self._decisions(_TOUCHED, {"entry_id": entry_id}))
 
     def latest_of(self, account_id: str, checkpoint: Checkpoint = Checkpoint.ADMISSION) -> Decision | None:
         """Give an account's decision with the latest `as_of` at a checkpoint; None where there is none.
@@ -177,6 +201,10 @@ class OperationalRecord:
         with readable_database_errors(self.origin), self._engine.connect() as connection:
             rows = connection.execute(query, parameters).all()
         return tuple(decision_from_record(_record(row)) for row in rows)
+
+
+def _in_time(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    return tuple(sorted(decisions, key=lambda decision: (decision.as_of, decision.decided_at, decision.decision_id)))
 
 
 def _distinct(records: Iterable[Record]) -> list[Record]:

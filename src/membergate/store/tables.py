@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Dialect, Double, Index, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Dialect, Double, Index, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,3 +71,47 @@ DECISIONS = Table(
     Index("decisions_by_account", "account_id", "as_of"),
 )
 """One row a decision. Documents are canonical JSON in text: PostgreSQL's jsonb would reorder and renumber them."""
+
+LIST_ENTRIES = Table(
+    "list_entries",
+    METADATA,
+    Column("entry_id", Text, primary_key=True),
+    Column("risk_list", Text, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    Column("subject_key", Text, nullable=False),
+    Column("reason_code", Text, nullable=False),
+    Column("grade", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("is_manual", Boolean, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("recorded_at", UtcInstant, nullable=False),
+    Column("starts_at", UtcInstant, nullable=False),
+    Column("expires_at", UtcInstant, nullable=False),
+    Column("source_version", Text, nullable=False),
+    Column("review_at", UtcInstant),
+    Column("half_life_days", Double),
+    Column("decision_id", Text, nullable=False),
+    Index("list_entries_by_subject", "subject_type", "subject_key"),
+)
+"""One row an entry; a row never changes."""
+
+LIST_CHANGES = Table(
+    "list_changes",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("entry_id", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("changed_at", UtcInstant, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("list_changes_once", "entry_id", "change", unique=True),
+)
+"""Who added or retracted an entry, when and why, in the order in which it happened."""
+
+DECISION_ENTRIES = Table(
+    "decision_entries",
+    METADATA,
+    Column("entry_id", Text, primary_key=True),
+    Column("decision_id", Text, primary_key=True),
+)
+"""Which list entries made a decision's evidence true."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -11,9 +12,15 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from membergate.deciding.lists import ListEntry, RiskList, Subject, SubjectType, standing
-from membergate.domain.errors import BadInputError
+from membergate.deciding.lists import Difference, ListEntry, RiskList, Subject, SubjectType, difference, standing
+from membergate.deciding.lists.automatic import entries_from
+from membergate.deciding.policy import Policy
+from membergate.domain.decision import Decision
+from membergate.domain.disposition import Checkpoint, Disposition
+from membergate.domain.errors import BadInputError, PolicyError
+from membergate.domain.evidence import Evidence
 from membergate.domain.labels import LabelGrade
+from membergate.domain.listing import entries_behind
 
 START = datetime(2025, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -155,3 +162,101 @@ def test_a_persons_allowance_never_worsens(listed: list[ListEntry], day: int) ->
     before = standing(listed, SUBJECTS, as_of).risk_list
     allowed = replace(entry(RiskList.ALLOW, is_manual=True), recorded_at=as_of, starts_at=as_of, expires_at=as_of + DAY)
     assert rungs.index(standing([*listed, allowed], SUBJECTS, as_of).risk_list) <= rungs.index(before)
+
+
+# --- decay -----------------------------------------------------------------------------------------------
+
+
+def test_an_automatic_denial_fades_to_a_watch_and_then_to_nothing() -> None:
+    """With a half-life of ten days, 0.9 denies for eight days, watches until day 31, and is then silent."""
+    fading = replace(entry(RiskList.DENY), half_life_days=10.0, expires_at=START + 60 * DAY)
+    said = [standing([fading], [ACCOUNT], START + days * DAY).risk_list for days in range(40)]
+    assert said.index(RiskList.WATCH) == 9
+    assert said.index(None) == 32
+    assert set(said[32:]) == {None}
+
+
+def test_a_persons_word_does_not_fade() -> None:
+    """It is reviewed or expires, and until then it counts as it was said."""
+    lasting = replace(entry(RiskList.DENY, is_manual=True), half_life_days=1.0, confidence=0.3)
+    assert standing([lasting], [ACCOUNT], START + 29 * DAY).risk_list is RiskList.DENY
+
+
+# --- what stands behind evidence ---------------------------------------------------------------------------
+
+
+def test_evidence_names_the_entries_that_made_it_true() -> None:
+    """The origin of the one list that counts names its entries, best founded first; the others' name none."""
+    first, second = (
+        replace(entry(RiskList.WATCH), entry_id=name, confidence=0.1 * n) for n, name in ((2, "b"), (3, "a"))
+    )
+    evidence = standing([first, second, entry(RiskList.ALLOW)], [ACCOUNT], START).evidence()
+    assert {item.origin for item in evidence} == {"list:allow", "list:watch:a,b", "list:deny"}
+    assert [entries_behind(item) for item in evidence] == [(), ("a", "b"), ()]
+
+
+# --- differences ---------------------------------------------------------------------------------------------
+
+
+def test_a_difference_sorts_a_new_list_against_what_is_kept() -> None:
+    """Statements are told apart by list, subject, reason and source; what expired or was withdrawn is not kept."""
+    same, old, gone = (replace(entry(RiskList.WATCH, Subject(SubjectType.PHONE, key)), entry_id=key) for key in "abc")
+    withdrawn = replace(same, entry_id="w", subject=Subject(SubjectType.PHONE, "d"), withdrawn_at=START)
+    foreign = replace(gone, entry_id="f", source="another")
+    new = replace(old, entry_id="b2", confidence=0.2)
+    fresh = replace(withdrawn, entry_id="d2", withdrawn_at=None)
+    offered = [replace(same, entry_id="a2"), new, fresh]
+    found = difference([same, old, gone, withdrawn, foreign], offered, START)
+    assert found == Difference((fresh,), ((old, new),), (same,), (gone,))
+
+
+# --- entries from decisions ------------------------------------------------------------------------------------
+
+WATCHING = """
+name: watching
+version: "1"
+description: Watches the operators of those who buy deep.
+rules:
+  - id: deep
+    purpose: Depth beyond household use is remembered for a while.
+    when: a2_excess_units_ratio >= 0.5
+    at_least: trial
+    reason: RESALE_DEPTH
+    watch: {days: 30, confidence: 0.6, half_life_days: 15}
+"""
+
+
+def decision_of(ratio: float) -> Decision:
+    """Make a decision on one piece of evidence."""
+    evidence = (Evidence("a2_excess_units_ratio", ratio, "feature:A2", START),)
+    return Decision(
+        *("d-1", Checkpoint.ADMISSION, None, None, "a-1", "o-1", START, START, Disposition.TRIAL, None, None, ()),
+        *(evidence, None, None, "watching-1", "m-1", None, False, False, None),
+    )
+
+
+def test_a_hit_enters_its_operator_on_the_watch_list(load: Callable[[str], Policy]) -> None:
+    """From the present until its days are over, as a rule's own hit (L1), under an id that repeats."""
+    policy = load(WATCHING)
+    (made,) = entries_from(policy, decision_of(0.6), START + DAY)
+    assert (made.risk_list, made.subject, made.grade) == (RiskList.WATCH, SUBJECTS[1], LabelGrade.L1)
+    assert (made.starts_at, made.recorded_at, made.expires_at) == (START, START + DAY, START + 30 * DAY)
+    assert (made.source, made.reason_code, made.decision_id) == ("rule:deep", "RESALE_DEPTH", "d-1")
+    assert entries_from(policy, decision_of(0.6), START + DAY) == (made,)
+    assert entries_from(policy, decision_of(0.4), START + DAY) == ()
+    assert entries_from(policy, decision_of(0.6), START + 30 * DAY) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("when: a2_excess_units_ratio >= 0.5", "when: list_watch"), "renew the very entries"),
+        (("    reason: RESALE_DEPTH\n", ""), "without saying why"),
+        (("days: 30", "days: 0"), "days"),
+        (("days: 30", "days: 30, subject: device"), "device"),
+    ],
+)
+def test_a_rule_may_not_feed_on_itself(load: Callable[[str], Policy], change: tuple[str, str], what: str) -> None:
+    """A watch needs days and a reason, and may not read the lists that it writes."""
+    with pytest.raises(PolicyError, match=what):
+        load(WATCHING.replace(*change))

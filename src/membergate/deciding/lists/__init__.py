@@ -1,6 +1,17 @@
-"""Risk lists: entries, and what they say about an account as of an instant. Pure; the store keeps them."""
+"""Risk lists: what entries say about an account as of an instant, and how lists differ. Pure; the store keeps them."""
 
-from membergate.deciding.lists.entries import ListEntry, RiskList, Subject, SubjectType
+from membergate.deciding.lists.changes import Difference, difference
 from membergate.deciding.lists.standing import RiskLists, Standing, standing
+from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 
-__all__ = ["ListEntry", "RiskList", "RiskLists", "Standing", "Subject", "SubjectType", "standing"]
+__all__ = [
+    "Difference",
+    "ListEntry",
+    "RiskList",
+    "RiskLists",
+    "Standing",
+    "Subject",
+    "SubjectType",
+    "difference",
+    "standing",
+]

@@ -6,7 +6,7 @@ Loading turns this form into a `Policy`; conditions are still texts here.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -151,6 +151,15 @@ class SnoozePart(_Part, frozen=True):
     until: datetime
 
 
+class WatchPart(_Part, frozen=True):
+    """See `policy.Watch`."""
+
+    days: Annotated[int, Meta(ge=1, le=3650)]
+    subject: Literal["account", "operator"] = "operator"
+    confidence: Ratio = 0.8
+    half_life_days: Annotated[float, Meta(gt=0, le=36_500)] | None = None
+
+
 class RulePart(_Part, frozen=True):
     """See `policy.Rule`."""
 
@@ -163,6 +172,7 @@ class RulePart(_Part, frozen=True):
     reason: Code | None = None
     tag: Identifier | None = None
     caps: CapsPart | None = None
+    watch: WatchPart | None = None
     explorable: bool = True
     backed_by_person: bool = False
     snoozes: Annotated[list[SnoozePart], Meta(max_length=1000)] = []

@@ -23,14 +23,17 @@ from membergate.deciding.policy.policy import (
     Rule,
     Segment,
     Stratum,
+    Watch,
 )
 from membergate.deciding.policy.source import Path, Source, nearest
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
 from membergate.domain.errors import PolicyError
 from membergate.domain.evidence import EvidenceKind, Vocabulary
+from membergate.domain.listing import SubjectType
 
 _MAX_STEPS = 10**9
+_ACCUSING = frozenset({"list_watch", "list_deny"})
 
 
 def load_policy(text: str, *, origin: str, vocabulary: Vocabulary) -> Policy:
@@ -251,8 +254,8 @@ class _Loader:
 
     def rule(self, index: int, part: RulePart) -> Rule:
         path: Path = ("rules", index)
-        if part.at_least is None and part.reason is None and part.tag is None:
-            raise self.source.error(path, f"rule {part.id} has no effect", allowed="at_least, reason, tag")
+        if part.at_least is None and part.reason is None and part.tag is None and part.watch is None:
+            raise self.source.error(path, f"rule {part.id} has no effect", allowed="at_least, reason, tag, watch")
         if part.at_least is not None:
             self.check_rung((*path, "at_least"), part.at_least, part.checkpoint)
         if part.caps is not None and part.at_least not in CARRYING_CAPS:
@@ -261,7 +264,7 @@ class _Loader:
                 f"rule {part.id} has caps, but its disposition carries none",
                 allowed=f"caps with at_least: {', '.join(sorted(CARRYING_CAPS))}",
             )
-        return Rule(
+        rule = Rule(
             rule_id=part.id,
             purpose=part.purpose.strip(),
             checkpoint=part.checkpoint,
@@ -271,10 +274,24 @@ class _Loader:
             reason=part.reason or "",
             tag=part.tag or "",
             caps=self.cap((*path, "caps"), part.caps) if part.caps else None,
+            watch=self.watch((*path, "watch"), part),
             is_explorable=part.explorable,
             is_backed_by_person=part.backed_by_person,
             snoozes=tuple((snooze.account, _aware(snooze.until)) for snooze in part.snoozes),
         )
+        if rule.watch is not None and not rule.reads.isdisjoint(_ACCUSING):
+            raise self.source.error(
+                (*path, "watch"), f"rule {part.id} would renew the very entries that it reads", allowed="other evidence"
+            )
+        return rule
+
+    def watch(self, path: Path, part: RulePart) -> Watch | None:
+        if part.watch is None:
+            return None
+        if part.reason is None:
+            raise self.source.error(path, f"rule {part.id} enters a list without saying why", allowed="a reason")
+        listed = part.watch
+        return Watch(SubjectType(listed.subject), listed.days, listed.confidence, listed.half_life_days)
 
     def reads_at(
         self, economics: Economics | None, segments: tuple[Segment, ...], rules: tuple[Rule, ...]

@@ -12,6 +12,7 @@ from membergate.deciding.policy.economics import Economics
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.evidence import EvidenceKind
+from membergate.domain.listing import SubjectType
 
 CARRYING_CAPS = frozenset(
     {Disposition.ADMIT_CAPPED, Disposition.TRIAL, Disposition.LIMIT_QUANTITY, Disposition.SUSPEND_BENEFIT}
@@ -34,6 +35,28 @@ class Direction(StrEnum):
     UP = "up"
     DOWN = "down"
     EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a hit enters on the watch list: never more than watching, since a rule's hit must not confirm the rule.
+
+    Parameters
+    ----------
+    subject_type
+        Whom: the account, or its whole operator.
+    days
+        For how long, from the decision's instant.
+    confidence
+        How sure the rule is, in [0, 1].
+    half_life_days
+        After how many days that confidence has halved; None where it lasts until the end.
+    """
+
+    subject_type: SubjectType
+    days: int
+    confidence: float
+    half_life_days: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +83,8 @@ class Rule:
         A label for the record's reader; decides nothing.
     caps
         Limits that a hit adds to those of the disposition.
+    watch
+        What a hit enters on the watch list; None for nothing.
     is_explorable
         Whether the exploration lane may admit in spite of a hit.
     is_backed_by_person
@@ -77,6 +102,7 @@ class Rule:
     reason: str
     tag: str
     caps: Caps | None
+    watch: Watch | None
     is_explorable: bool
     is_backed_by_person: bool
     snoozes: tuple[tuple[str, datetime], ...]
