@@ -62,7 +62,7 @@ def ingest(
     ],
     *,
     mapping: Annotated[
-        Path | None, typer.Option(help="A mapping file, where the columns have other names or units.")
+        str | None, typer.Option(help="A mapping file, or the name of a shipped one (membergate map list).")
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,

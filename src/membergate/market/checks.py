@@ -230,7 +230,9 @@ def _real(raw: str, family: Family) -> str:
 
 
 def _instant(raw: str, family: Family, time_zone: str | None) -> str:
-    zoned = f"timezone('UTC', TRY_CAST({raw} AS TIMESTAMPTZ))"
+    # DuckDB reads an offset only where it follows the time at once; Shopify and Ruby write a space before it.
+    text = rf"regexp_replace({raw}, '\s+([+-][0-9:]+)\s*$', '\1')" if family is Family.TEXT else raw
+    zoned = f"timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ))"
     naive = f"TRY_CAST({raw} AS TIMESTAMP)"
     if time_zone is not None:
         naive = f"timezone('UTC', timezone({literal(time_zone)}, {naive}))"

@@ -19,7 +19,9 @@ from membergate.market.consistency import refuse_mismatched_totals, settle_curre
 from membergate.market.declaring import Table
 from membergate.market.linking import link, parents_of
 from membergate.market.mapping import NO_MAPPING, Mapping
-from membergate.market.mapping.deriving import derive
+from membergate.market.mapping.deriving import Deriving
+from membergate.market.mapping.fitting import fit
+from membergate.market.mapping.viewing import open_views
 from membergate.market.merging import Merged, merge
 from membergate.market.quarantine import Quarantine, Reason
 from membergate.market.reading import (
@@ -87,6 +89,7 @@ def load(
     *,
     progress: Progress | None = None,
     clock: Clock | None = None,
+    token_key: bytes | None = None,
 ) -> LoadReport:
     """Check a market folder and load it; on any error the warehouse is exactly as it was.
 
@@ -102,6 +105,8 @@ def load(
         Told about each step.
     clock
         Gives the present; rows that claim to lie after it are quarantined. Without one, `ingested_at` alone is trusted.
+    token_key
+        Key of the tokens that a mapping makes of personal data; None for a mapping that makes none.
 
     Raises
     ------
@@ -114,7 +119,9 @@ def load(
         with writing(warehouse.root) as work:
             connection = session(work.staging / "spill", memory_limit=_MEMORY_LIMIT)
             try:
-                report = _Loading(connection, work, folder, mapping or NO_MAPPING, progress or _silent, clock).run()
+                report = _Loading(
+                    connection, work, folder, mapping or NO_MAPPING, progress or _silent, clock, token_key
+                ).run()
             finally:
                 connection.close()
             warehouse.manifest = work.commit()
@@ -143,6 +150,7 @@ class _Loading:
         mapping: Mapping,
         progress: Progress,
         clock: Clock | None,
+        token_key: bytes | None,
     ) -> None:
         self._connection = connection
         self._work = work
@@ -151,6 +159,7 @@ class _Loading:
         self._mapping = mapping
         self._progress = progress
         self._now = f"TIMESTAMP '{clock().astimezone(UTC):%Y-%m-%d %H:%M:%S}'" if clock else None
+        self._token_key = token_key
         self._quarantine = Quarantine(connection)
         self._warnings: list[str] = []
         self._rows = {name: (self._held(TABLES[name]),) for name in self._before.columns()}
@@ -173,11 +182,9 @@ class _Loading:
         return folder
 
     def _check_all(self) -> dict[str, Checked]:
-        sources = scan(self._folder)
-        derived = self._mapping.derivations
+        self._mapping, sources = fit(self._mapping, scan(self._folder))
+        derived, used = self._mapping.derivations, self._mapping.reads
         require_tables({*sources, *derived, *self._before.columns()}, self._folder)
-        used = {derivation.source for parts in derived.values() for derivation in parts}
-        used |= {lookup.source for parts in derived.values() for derivation in parts for lookup in derivation.lookups}
         self._warnings.append(unknown_tables(set(sources) - used))
         opened: dict[str, Opened] = {}
         for name in sources:
@@ -191,16 +198,18 @@ class _Loading:
                     encoding=options.encoding,
                     delimiter=options.delimiter,
                 )
+        views = open_views(self._connection, self._mapping, {name: opened[name] for name in opened if name in used})
+        deriving = Deriving(self._connection, self._mapping, views, self._folder_of("derived"), self._token_key)
         checked = {}
         names = [name for name in TABLES if name in derived or name in opened]
         for step, name in enumerate(names, 1):
             self._progress(f"checking {name}", step, len(names))
-            checked[name] = self._check(TABLES[name], opened)
+            checked[name] = self._check(TABLES[name], opened, deriving)
         return checked
 
-    def _check(self, table: Table, opened: dict[str, Opened]) -> Checked:
+    def _check(self, table: Table, opened: dict[str, Opened], deriving: Deriving) -> Checked:
         if table.name in self._mapping.derivations:
-            source = derive(self._connection, table, self._mapping, opened, self._folder_of("derived"))
+            source = deriving.derive(table)
         else:
             source = opened[table.name]
             self._warnings.append(unknown_columns(table, source))

@@ -34,7 +34,7 @@ class Source:
     name
         The file's or folder's name without its ending.
     files
-        Its files; more than one only for a folder of Parquet parts, in the order of their names.
+        Its files, in the order of their names; more than one for a folder of Parquet parts, or where a mapping says so.
     """
 
     name: str
@@ -164,28 +164,32 @@ def open_source(
             )
     if source.ending == ".parquet":
         return _open_parquet(connection, source.name, source.files, tuple(map(str, source.files)))
-    path = source.files[0]
-    staged = staging / f"{source.name}.parquet"
-    text = as_utf8(path, staging / f"{source.name}.utf8", encoding)
-    try:
-        if source.ending == ".csv":
-            malformed = stage_csv(connection, text, path, staged, delimiter)
-        else:
-            malformed = stage_jsonl(connection, text, path, staged)
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise unreadable(source.label, error) from error
-    return open_staged(connection, source.name, staged, source.label, malformed)
+    staged: list[tuple[Path, str]] = []
+    malformed: list[MalformedRow] = []
+    for place, path in enumerate(source.files):
+        name = source.name if len(source.files) == 1 else f"{source.name}.{place}"
+        target = staging / f"{name}.parquet"
+        text = as_utf8(path, staging / f"{name}.utf8", encoding)
+        try:
+            if source.ending == ".csv":
+                malformed += stage_csv(connection, text, path, target, delimiter)
+            else:
+                malformed += stage_jsonl(connection, text, path, target)
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            raise unreadable(str(path), error) from error
+        staged.append((target, str(path)))
+    return open_staged(connection, source.name, staged, tuple(malformed))
 
 
 def open_staged(
     connection: duckdb.DuckDBPyConnection,
     name: str,
-    staged: Path,
-    label: str,
+    staged: list[tuple[Path, str]],
     malformed: tuple[MalformedRow, ...] = (),
 ) -> Opened:
-    """Open a Parquet file that the ingest itself has written, under a person's name for it."""
-    return replace(_open_parquet(connection, name, (staged,), (label,)), malformed=malformed)
+    """Open Parquet files that the ingest itself has written, each under a person's name for it."""
+    files, labels = zip(*staged, strict=True)
+    return replace(_open_parquet(connection, name, files, labels), malformed=malformed)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

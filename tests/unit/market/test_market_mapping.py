@@ -12,7 +12,6 @@ import pytest
 from membergate.domain.errors import BadInputError
 from membergate.market.loading import LoadReport
 from membergate.market.mapping import Mapping, load_mapping, parse_mapping
-from membergate.market.mapping.expressions import compile_expression
 from membergate.market.warehouse import Warehouse
 from membergate.operations.ingest import ingest
 
@@ -153,68 +152,6 @@ def test_a_column_may_have_a_time_zone_of_its_own(
     assert rows_of(warehouse, "SELECT hour(ordered_at) FROM orders ORDER BY order_id") == [(10,), (10,), (10,)]
 
 
-WRONG = [
-    ("version: 2", "version", "version: 1"),
-    ("- a list", "keys and values", "tables"),
-    ("version: 1\ntabels: {}", "tabels", "did you mean tables?"),
-    ("version: 1\ntables: {order: {}}", "'order'", "did you mean orders?"),
-    ("version: 1\ntime_zone: Europe/Berln\ntables: {}", "Europe/Berln", "did you mean Europe/Berlin?"),
-    ("version: 1\ntables:\n  skus:\n    columns: {}", "source table is missing", "line 3 (tables.skus)"),
-    (
-        "version: 1\ntables:\n  skus:\n    from: x\n    columns:\n      sku: y",
-        "skus.sku",
-        "line 6 (tables.skus.columns.sku)",
-    ),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: y}}}", "category_l1", "not mapped"),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: {}}}}", "exactly one place", "constant"),
-    (
-        "version: 1\ntables: {skus: {from: x, columns: {sku_id: {from: a, constant: 1}}}}",
-        "exactly one place",
-        "expression",
-    ),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: {from: a, unit: major}}}}", "has no unit", "money"),
-    (
-        "version: 1\ntables: {skus: {from: x, columns: {market_price_minor: {from: a, unit: dollars}}}}",
-        "dollars",
-        "major",
-    ),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: {from: a, cast: txt}}}}", "txt", "did you mean text?"),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: {from: 7}}}}", "from is a text", "line 2"),
-    (
-        "version: 1\ntables: {skus: {from: x, group_by: a, distinct_on: b, columns: {sku_id: a}}}",
-        "exclude",
-        "one of the two",
-    ),
-    (
-        "version: 1\ntables: {skus: {from: x, group_by: {a: b}, columns: {sku_id: a}}}",
-        "lists column names",
-        "[a_column",
-    ),
-    (
-        "version: 1\ntables: {skus: {from: x, lookup: {y: {take: [a]}}, columns: {sku_id: a, category_l1: b}}}",
-        "lookup",
-        "key",
-    ),
-    ("version: 1\ntables: {skus: {from: x, columns: {sku_id: {expression: sum(a)}}}}", "aggregates", "group_by"),
-    (
-        "version: 1\ntables: {skus: {from: x, where: '((', columns: {sku_id: a, category_l1: a}}}",
-        "does not parse",
-        "tables.skus",
-    ),
-    ("version: 1\ntables: [", "no YAML", "mapping.yaml"),
-    ("version: 1", "'tables' is missing", "tables: …"),
-]
-
-
-@pytest.mark.parametrize(("text", "what", "hint"), WRONG)
-def test_a_wrong_mapping_is_told_where(text: str, what: str, hint: str) -> None:
-    """Each error points at the line, says what is allowed, and gives the nearest known name."""
-    with pytest.raises(BadInputError) as error:
-        parse_mapping(text, origin="mapping.yaml")
-    assert what in str(error.value)
-    assert hint in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -256,29 +193,6 @@ def test_a_mapping_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot read the mapping") as error:
         load_mapping(tmp_path / "none.yaml")
     assert "none.yaml" in error.value.where
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "read_text('/etc/passwd')", "(select 1)", "x in (select 1)", "random()", "current_date", "getvariable('x')",
-        "t.x", "1; drop table x", "list_sum([1])", "x = ?", "x -> '$.a'", "sum(x)", "row_number() over ()", "* ",
-        "x" + " + 1" * 2000, "+".join("x" * 400),
-    ],
-)  # fmt: skip
-def test_an_expression_can_do_nothing_but_compute(text: str) -> None:
-    """No files, no other tables, no functions beyond the list, no size without bound."""
-    with pytest.raises(BadInputError):
-        compile_expression(text, where="here")
-
-
-def test_an_expressions_casts_cannot_fail() -> None:
-    """Casts and parsers give NULL for what they cannot read, however deep they stand."""
-    sql = compile_expression("cast(cast(strptime(a, '%d.%m.%Y') as date) as text) || b::integer", where="here")
-    assert sql.count("TRY_CAST") == 3
-    assert "TRY_STRPTIME" in sql.upper()
-    with pytest.raises(BadInputError, match="unknown column aa"):
-        compile_expression("aa + 1", where="here", columns=["a", "b"])
 
 
 def test_no_mapping_changes_nothing() -> None:

@@ -7,6 +7,7 @@ which the schema's checks then see and name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import sqlglot
@@ -32,15 +33,21 @@ _SCALARS: tuple[type[exp.Expr], ...] = (
     exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast,
     # text
     exp.Concat, exp.ConcatWs, exp.DPipe, exp.Lower, exp.Upper, exp.Trim, exp.Substring, exp.Length, exp.Replace,
-    exp.Like, exp.ILike, exp.SplitPart, exp.RegexpExtract, exp.RegexpLike, exp.RegexpReplace, exp.Left, exp.Right,
+    exp.Like, exp.ILike, exp.StartsWith, exp.Pad, exp.SplitPart, exp.RegexpExtract, exp.RegexpLike, exp.RegexpReplace,
+    exp.Left, exp.Right,
+    # parts of JSON texts, by a path that is written out
+    exp.JSONExtractScalar, exp.JSONPath, exp.JSONPathRoot, exp.JSONPathKey, exp.JSONPathSubscript,
     # time
     exp.StrToTime, exp.TimestampTrunc, exp.DateTrunc, exp.UnixToTime, exp.TsOrDsToTimestamp,
 )  # fmt: skip
 _AGGREGATES: tuple[type[exp.Expr], ...] = (
     exp.Sum, exp.Min, exp.Max, exp.Count, exp.Avg, exp.AnyValue, exp.ArgMin, exp.ArgMax, exp.LogicalOr, exp.LogicalAnd,
-    exp.Distinct,
+    exp.Distinct, exp.IgnoreNulls,
 )  # fmt: skip
-_PLAIN_FUNCTIONS = frozenset({"make_timestamp", "try_strptime"})
+JSON_ENTRY = "json_entry"
+"""Our own function: of a JSON list of objects, the one in which a path holds a value."""
+_PLAIN_FUNCTIONS = frozenset({"make_timestamp", "try_strptime", JSON_ENTRY})
+_ENTRY_ARGUMENTS = 3
 
 
 def compile_expression(
@@ -101,6 +108,10 @@ def _parse(text: str, where: str) -> exp.Expr:
 def _check(node: exp.Expr, where: str, *, may_aggregate: bool) -> None:
     if isinstance(node, exp.Column) and node.table:
         problem = f"{node.sql()} names a table; columns stand alone"
+    elif isinstance(node, exp.JSONExtractScalar) and not isinstance(node.expression, exp.JSONPath):
+        problem = f"{node.sql(dialect='duckdb')[:60]} needs a path as text, such as '$.price'"
+    elif _is_json_entry(node) and not _has_entry_arguments(node):
+        problem = f"{node.sql(dialect='duckdb')[:60]} is not json_entry(column, '$.key', 'name')"
     elif _is_allowed(node, may_aggregate=may_aggregate):
         return
     elif isinstance(node, _AGGREGATES):
@@ -111,6 +122,19 @@ def _check(node: exp.Expr, where: str, *, may_aggregate: bool) -> None:
         problem,
         where=where,
         allowed="columns, literals, arithmetic, comparisons, CASE, CAST, coalesce, text and time functions",
+    )
+
+
+def _is_json_entry(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.lower() == JSON_ENTRY
+
+
+def _has_entry_arguments(node: exp.Expr) -> bool:
+    arguments = node.expressions
+    return (
+        len(arguments) == _ENTRY_ARGUMENTS
+        and all(isinstance(argument, exp.Literal) and argument.is_string for argument in arguments[1:])
+        and re.fullmatch(r"\$(\.\w+)+", arguments[1].name) is not None
     )
 
 
@@ -130,4 +154,26 @@ def _harmless(tree: exp.Expr) -> exp.Expr:
             node.replace(exp.TryCast(this=node.this, to=node.args["to"]))
         elif isinstance(node, exp.StrToTime):
             node.replace(exp.Anonymous(this="try_strptime", expressions=[node.this, node.args["format"]]))
+        elif isinstance(node, exp.UnixToTime):
+            node.replace(exp.Anonymous(this="try", expressions=[node.copy()]))
+        elif isinstance(node, exp.JSONExtractScalar):
+            node.set("this", _valid_json(node.this))
+        elif _is_json_entry(node):
+            node.replace(_entry(*node.expressions))
     return root
+
+
+def _valid_json(text: exp.Expr) -> exp.Expr:
+    """Let only JSON through: any other text would end the query."""
+    is_valid = exp.Anonymous(this="json_valid", expressions=[text.copy()])
+    return exp.Paren(this=exp.Case(ifs=[exp.If(this=is_valid, true=text.copy())]))
+
+
+def _entry(entries: exp.Expr, path: exp.Expr, value: exp.Expr) -> exp.Expr:
+    """Give the entry of a list whose `path` holds `value`, as JSON text."""
+    entries = _valid_json(entries)
+    every = exp.Literal.string("$[*]" + path.name.removeprefix("$"))
+    held = exp.Anonymous(this="json_extract_string", expressions=[entries.copy(), every])
+    place = exp.Anonymous(this="list_position", expressions=[held, value.copy()])
+    found = exp.Anonymous(this="json_extract", expressions=[entries.copy(), exp.Literal.string("$[*]")])
+    return exp.Cast(this=exp.Anonymous(this="list_extract", expressions=[found, place]), to=exp.DataType.build("text"))

@@ -22,21 +22,79 @@ class ColumnRule:
         Zone of instants without an offset; None is the mapping's.
     where
         Where the rule stands, for errors.
+    reads
+        The source's columns that it reads.
+    is_optional
+        Whether the canonical column is left out where the source lacks what the rule reads.
+    token
+        Kind of personal data of which a keyed token is made (`email`, `phone`, `text`); None leaves the value.
     """
 
     sql: str
     factor: float | None
     time_zone: str | None
     where: str
+    reads: frozenset[str] = frozenset()
+    is_optional: bool = False
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A second table from which columns are taken by a key that it holds once."""
+    """A second source from which columns are taken by a key.
+
+    Parameters
+    ----------
+    source
+        The source's name.
+    keys
+        Own column -> the other source's column that holds the same.
+    take
+        Name that a taken column gets here -> its name in the other source.
+    at
+        Own and other column of instants: of several rows with the key the latest one that is not after the own instant
+        is taken. None where the other source holds each key once.
+    """
 
     source: str
-    key: str
-    take: tuple[str, ...]
+    keys: AbstractMapping[str, str]
+    take: AbstractMapping[str, str]
+    at: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A source that is made from another one.
+
+    The steps go in this order: each element of a list becomes a row, rows are numbered, columns are computed (over
+    groups of rows, where there are such), rows are left out.
+
+    Parameters
+    ----------
+    name, base
+        Its name, and that of the source that it is made from.
+    unnest
+        Column with a JSON list: each element becomes a row, in which the column holds that element; None for none.
+    number_within
+        Columns within which rows are numbered, from 1, as `line_number`; empty for no numbers.
+    let
+        Computed columns: name -> DuckDB SQL.
+    group_by
+        Columns of which each combination becomes one row, beside what `let` aggregates; empty for no groups.
+    condition
+        SQL of which rows count; None is all.
+    where
+        Where it stands, for errors.
+    """
+
+    name: str
+    base: str
+    unnest: str | None
+    number_within: tuple[str, ...]
+    let: AbstractMapping[str, str]
+    group_by: tuple[str, ...]
+    condition: str | None
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +134,22 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """How a text source is written."""
+    """Which files a source lies in, and how they are written.
+
+    Parameters
+    ----------
+    encoding, delimiter
+        Of text files.
+    files
+        Names of its files without their endings, `*` for any text; empty is the source's own name.
+    is_optional
+        Whether whatever is derived from it is left out where the folder has not got it.
+    """
 
     encoding: str = "utf-8"
     delimiter: str = ","
+    files: tuple[str, ...] = ()
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +168,8 @@ class Mapping:
         How text sources are written, by source; `options_of` adds the defaults.
     defaults
         For the sources that say nothing themselves.
+    views
+        Sources that are made from others, by name; each one after those that it is made from.
     """
 
     origin: str
@@ -105,6 +177,26 @@ class Mapping:
     time_zone: str | None = None
     options: AbstractMapping[str, SourceOptions] = field(default_factory=dict)
     defaults: SourceOptions = field(default_factory=SourceOptions)
+    views: AbstractMapping[str, View] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the sources that lie in files and that the mapping reads."""
+        parts = [part for parts in self.derivations.values() for part in parts]
+        named = {part.source for part in parts} | {lookup.source for part in parts for lookup in part.lookups}
+        return frozenset(self.file_source(name) for name in named)
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether any column becomes a keyed token."""
+        parts = [part for parts in self.derivations.values() for part in parts]
+        return any(rule.token for part in parts for rule in part.columns.values())
+
+    def file_source(self, name: str) -> str:
+        """Give the source in files from which a source is made in the end; itself where it is none of the views."""
+        while name in self.views:
+            name = self.views[name].base
+        return name
 
     def options_of(self, source: str) -> SourceOptions:
         """Give how a text source is written."""

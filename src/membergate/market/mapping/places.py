@@ -112,3 +112,19 @@ class Place:
         if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
             raise self.wrong(f"{name} lists column names, not {found!r}", f"{name}: [a_column, another]")
         return tuple(listed)
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """Give the pairs of names under a key; a name alone stands for the pair of itself."""
+        found = self.content.get(name, [])
+        if isinstance(found, dict):
+            if not all(isinstance(text, str) for pair in found.items() for text in pair):
+                raise self.wrong(f"{name} pairs column names, not {found!r}", f"{name}: {{ours: theirs}}")
+            return dict(found)
+        return {one: one for one in self.names(name)}
+
+    def flag(self, name: str) -> bool:
+        """Give the truth value under a key; false where there is no such key."""
+        found = self.content.get(name, False)
+        if not isinstance(found, bool):
+            raise self.wrong(f"{name} is true or false, not {found!r}", f"{name}: true")
+        return found

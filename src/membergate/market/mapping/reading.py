@@ -25,19 +25,17 @@ tables:
 
 from __future__ import annotations
 
-import zoneinfo
 from pathlib import Path
 
 from membergate.domain.errors import BadInputError
-from membergate.market.declaring import Kind, Table
+from membergate.market.declaring import Table
+from membergate.market.mapping.columns import read_rule, read_zone
 from membergate.market.mapping.expressions import compile_expression
-from membergate.market.mapping.form import ColumnRule, Derivation, Lookup, Mapping, SourceOptions
+from membergate.market.mapping.form import Derivation, Lookup, Mapping, SourceOptions
+from membergate.market.mapping.making import read_sources
 from membergate.market.mapping.places import Place, read_places
 from membergate.market.schema import TABLES
 from membergate.market.sources import nearest
-
-MINOR_PER_MAJOR = 100.0
-"""What `unit: major` multiplies with. A currency without a minor unit gives `unit: 1`, one with thousandths `1000`."""
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -69,27 +67,10 @@ def parse_mapping(text: str, *, origin: str) -> Mapping:
     root.allow("version", "time_zone", "encoding", "delimiter", "sources", "tables")
     if root.content.get("version") != 1:
         raise root.wrong("the mapping names no version that is known here", "version: 1")
-    defaults = _options(root, SourceOptions())
-    options = {}
-    for name, node in root.child("sources", {}).children().items():
-        node.allow("encoding", "delimiter")
-        options[name] = _options(node, defaults)
+    defaults = SourceOptions(root.text("encoding") or "utf-8", root.text("delimiter") or ",")
+    options, views = read_sources(root.child("sources", {}), defaults)
     tables = {name: _derivations(name, node) for name, node in root.child("tables").children().items()}
-    return Mapping(origin, tables, _zone(root), options, defaults)
-
-
-def _options(node: Place, defaults: SourceOptions) -> SourceOptions:
-    return SourceOptions(node.text("encoding") or defaults.encoding, node.text("delimiter") or defaults.delimiter)
-
-
-def _zone(node: Place) -> str | None:
-    zone = node.text("time_zone")
-    if zone is not None and zone not in zoneinfo.available_timezones():
-        near = nearest(zone, zoneinfo.available_timezones())
-        raise node.wrong(
-            f"unknown time zone {zone!r}{near}", "an IANA name such as UTC, Asia/Shanghai, America/New_York"
-        )
-    return zone
+    return Mapping(origin, tables, read_zone(root), options, defaults, views)
 
 
 def _derivations(name: str, node: Place) -> tuple[Derivation, ...]:
@@ -115,7 +96,7 @@ def _derivation(table: Table, node: Place) -> Derivation:
     for name, child in node.child("columns").children().items():
         if name not in known:
             raise child.wrong(f"unknown canonical column {table.name}.{name}{nearest(name, known)}", ", ".join(known))
-        rules[name] = _rule(table, name, child, may_aggregate=bool(group_by))
+        rules[name] = read_rule(table, name, child, may_aggregate=bool(group_by))
     missing = [name for name in table.required_columns if name not in rules]
     if missing:
         raise node.wrong(
@@ -136,57 +117,10 @@ def _derivation(table: Table, node: Place) -> Derivation:
 
 
 def _lookup(name: str, node: Place) -> Lookup:
-    node.allow("key", "take")
-    key, take = node.text("key"), node.names("take")
-    if not key or not take:
+    node.allow("key", "take", "at")
+    keys, take, at = node.pairs("key"), node.pairs("take"), node.pairs("at")
+    if not keys or not take:
         raise node.wrong("a lookup needs a key and columns", "{key: product_id, take: [department]}")
-    return Lookup(name, key, take)
-
-
-def _rule(table: Table, name: str, node: Place, *, may_aggregate: bool) -> ColumnRule:
-    if isinstance(node.content, str):
-        node = node.of({"from": node.content})
-    node.allow("from", "constant", "expression", "cast", "unit", "time_zone")
-    origins = [key for key in ("from", "constant", "expression") if key in node.content]
-    if len(origins) != 1:
-        raise node.wrong("a column comes from exactly one place", "one of: from, constant, expression")
-    if "from" in node.content:
-        sql = '"' + (node.text("from") or "").replace('"', '""') + '"'
-        sql = f"any_value({sql})" if may_aggregate else sql
-    elif "constant" in node.content:
-        sql = _constant(node)
-    else:
-        sql = compile_expression(node.text("expression") or "", where=node.where, may_aggregate=may_aggregate)
-    if "cast" in node.content:
-        sql = f"TRY_CAST({sql} AS {_cast(node)})"
-    return ColumnRule(sql, _factor(table, name, node), _zone(node), node.where)
-
-
-def _constant(node: Place) -> str:
-    value = node.content["constant"]
-    if isinstance(value, bool | int | float):
-        return str(value).lower()
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-_CASTS = {"text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "time": "TIMESTAMP", "flag": "BOOLEAN"}
-
-
-def _cast(node: Place) -> str:
-    name = node.text("cast") or ""
-    if name not in _CASTS:
-        raise node.wrong(f"unknown cast {name!r}{nearest(name, _CASTS)}", ", ".join(_CASTS))
-    return _CASTS[name]
-
-
-def _factor(table: Table, name: str, node: Place) -> float | None:
-    unit = node.content.get("unit")
-    if unit is None:
-        return None
-    if table.column(name).kind not in {Kind.MONEY, Kind.COUNT}:
-        raise node.wrong(f"{table.name}.{name} has no unit", "a unit for columns of money or counts only")
-    if unit in {"minor", "major"}:
-        return 1.0 if unit == "minor" else MINOR_PER_MAJOR
-    if isinstance(unit, int | float) and not isinstance(unit, bool) and unit > 0:
-        return float(unit)
-    raise node.wrong(f"unknown unit {unit!r}", "major (times 100), minor (as it is), or a positive factor")
+    if len(at) > 1:
+        raise node.wrong("a lookup goes by one instant", "at: {returned_at: sold_at}, or a name that both sources have")
+    return Lookup(name, keys, take, next(iter(at.items()), None))
