@@ -11,23 +11,32 @@ from sklearn.utils.validation import check_array, validate_data
 
 from membergate.engine.errors import InvalidInputError
 
+Table = NDArray[np.float64] | NDArray[np.float32]
+"""Rows as they came: what is float32 is not copied, but read as float64 wherever it is reckoned with."""
+
+_FLOATS = [np.float64, np.float32]
 _ROWS = "a dense table of finite numbers, shape (n, d) with d >= 1"
 
 
 def checked_rows(X: ArrayLike, estimator: Any = None, *, reset: bool = True) -> NDArray[np.float64]:
-    """Give `X` as a C-contiguous float64 table, or say what is wrong with it.
+    """Give `X` as a C-contiguous float64 table, or say what is wrong with it; see `checked_table`."""
+    return np.asarray(checked_table(X, estimator, reset=reset), dtype=np.float64)
+
+
+def checked_table(X: ArrayLike, estimator: Any = None, *, reset: bool = True) -> Table:
+    """Give `X` as a C-contiguous table, float32 if it is so already, else float64, or say what is wrong with it.
 
     With an estimator, the number and the names of the features are kept
     (`reset`) or compared with those of the fit.
     """
     try:
         if estimator is None:
-            checked = check_array(X, dtype=np.float64, order="C")
+            checked = check_array(X, dtype=_FLOATS, order="C")
         else:
-            checked = validate_data(estimator, X, reset=reset, dtype=np.float64, order="C")
+            checked = validate_data(estimator, X, reset=reset, dtype=_FLOATS, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidInputError("X", got=str(error), allowed=_ROWS) from error
-    rows: NDArray[np.float64] = checked
+    rows: Table = checked
     return rows
 
 

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from membergate.engine.checking import checked_integer, checked_number, checked_rows, checked_weights
+from membergate.engine.checking import checked_integer, checked_number, checked_table, checked_weights
 from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.graph.components import flatten, unite_listed
 from membergate.engine.graph.neighbours import NeighbourGraph
@@ -72,7 +72,7 @@ class DBSCAN(DensityClusterer):
         Self
         """
         self._check()
-        rows = checked_rows(X, self)
+        rows = checked_table(X, self)
         points = IndexedPoints.of(rows, n_jobs=self.n_jobs)
         weights = _weights_of(points, sample_weight)
         is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_))

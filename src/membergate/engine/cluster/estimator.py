@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from membergate.engine.checking import checked_new_rows, checked_rows
+from membergate.engine.checking import checked_new_rows, checked_table
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
@@ -41,7 +41,7 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore
             For rows or a parameter that cannot be worked with.
         """
         self._check()
-        rows = checked_rows(X, self)
+        rows = checked_table(X, self)
         return self._fit(NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs))
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:

@@ -16,7 +16,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import cluster_optics_dbscan, cluster_optics_xi
 
 from membergate.engine.checking import checked_choice, checked_integer, checked_number
 from membergate.engine.cluster.estimator import DensityClusterer
@@ -81,6 +80,8 @@ class OPTICS(DensityClusterer):
 
     def extract_dbscan(self, eps: float) -> NDArray[np.int64]:
         """Cut the plot at `eps`; at most `max_eps`."""
+        from sklearn.cluster import cluster_optics_dbscan  # noqa: PLC0415 -- it loads ten megabytes
+
         checked_number("eps", eps, 0.0, up_to=self.max_eps)
         labels: NDArray[np.int64] = cluster_optics_dbscan(
             reachability=self.reachability_, core_distances=self.core_distances_, ordering=self.ordering_, eps=eps
@@ -89,6 +90,8 @@ class OPTICS(DensityClusterer):
 
     def extract_xi(self, xi: float | None = None, min_cluster_size: int | None = None) -> NDArray[np.int64]:
         """Cut the plot at walls of steepness `xi`."""
+        from sklearn.cluster import cluster_optics_xi  # noqa: PLC0415 -- it loads ten megabytes
+
         with np.errstate(divide="ignore"):  # reachability is 0 among equal rows
             labels: NDArray[np.int64] = cluster_optics_xi(
                 reachability=self.reachability_,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from membergate.engine.checking import Table
 from membergate.engine.graph.compiling import kernel, screening_kernel
 from membergate.engine.graph.lanes import AXES_STEP, LANES, lanes_within, lowest_lane
 from membergate.engine.graph.threads import Progress, over_ranges
@@ -23,6 +24,7 @@ _SAMPLE_PER_CELL = 30
 _LLOYD_ROUNDS = 5
 _SAMPLE_FOR_AXES = 4096
 _SMALLEST_CELL = 24
+_CHUNK = 8192
 F32_ROUNDING = 2.0**-23
 """Twice the rounding of a float32, relative to a vector's length."""
 
@@ -79,7 +81,7 @@ class CellIndex(NamedTuple):
 
 
 def build_cells(
-    rows: NDArray[np.float64],
+    rows: Table,
     order: NDArray[np.int64],
     *,
     n_jobs: int | None = None,
@@ -105,11 +107,11 @@ def build_cells(
     used, compact = np.unique(cell_of, return_inverse=True)
     by_cell = np.lexsort((radius, compact))
     frame = (centres[used], origin, rotation, scale)
-    return _lay_out(rows[order[by_cell]], by_cell, compact[by_cell].astype(np.int32), radius[by_cell], frame)
+    return _lay_out(_gathered(rows, order[by_cell]), by_cell, compact[by_cell].astype(np.int32), radius[by_cell], frame)
 
 
 def rotated(
-    rows: NDArray[np.float64], order: NDArray[np.int64], origin: NDArray[np.float64], rotation: NDArray[np.float64]
+    rows: Table, order: NDArray[np.int64], origin: NDArray[np.float64], rotation: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Put the rows `rows[order]` into index units, shape (m, axes)."""
     points = np.empty((len(order), rotation.shape[1]))
@@ -117,13 +119,19 @@ def rotated(
     return points
 
 
-def _principal_axes(
-    rows: NDArray[np.float64], sample: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _gathered(rows: Table, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give `rows[order]` as float64, a chunk at a time: no second copy on the way."""
+    gathered = np.empty((len(order), rows.shape[1]))
+    for begin in range(0, len(order), _CHUNK):
+        gathered[begin : begin + _CHUNK] = rows[order[begin : begin + _CHUNK]]
+    return gathered
+
+
+def _principal_axes(rows: Table, sample: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Give the origin, the rotation to principal axes (scaled, padded) and the scale, a power of two."""
-    known = rows[sample]
+    known = rows[sample].astype(np.float64)
     origin = known.mean(axis=0)
-    largest = max(float(np.abs(rows[i : i + 8192] - origin).max()) for i in range(0, len(rows), 8192))
+    largest = max(float(np.abs(rows[i : i + _CHUNK] - origin).max()) for i in range(0, len(rows), _CHUNK))
     longest = largest * rows.shape[1] ** 0.5
     scale = 2.0 ** -np.ceil(np.log2(longest)) if longest > 0 else 1.0
     scatter = np.zeros((rows.shape[1], rows.shape[1]))
@@ -172,16 +180,18 @@ def _lay_out(
     centres, origin, rotation, scale = frame
     first = np.searchsorted(cell_of, np.arange(len(centres) + 1)).astype(np.int64)
     first_block = np.concatenate([[0], np.cumsum(-(-np.diff(first) // LANES))]).astype(np.int64)
+    separation = np.zeros((len(centres), len(centres)))
+    _separate(centres, separation)
+    nearest_cells = np.empty(separation.shape, dtype=np.int32)
+    for cell in range(len(centres)):
+        nearest_cells[cell] = np.argsort(separation[cell], kind="stable")
     blocks = np.zeros((first_block[-1], centres.shape[1], LANES), dtype=np.float32)
     low, high = np.empty(len(blocks)), np.empty(len(blocks))
     _fill_blocks(rows, radius, first, first_block, (centres, origin, rotation), blocks, low, high)
     reach = radius[first[1:] - 1]
-    separation = np.zeros((len(centres), len(centres)))
-    _separate(centres, separation)
     rounding = rows.shape[1] * 2.0**-48
     coordinate_error = F32_ROUNDING + rounding  # nearest centres were found in float32, relative to the origin
     doubt = 4 * (reach * coordinate_error * 2 + coordinate_error**2 + reach**2 * centres.shape[1] * F32_ROUNDING)
-    nearest_cells = np.argsort(separation, axis=1, kind="stable").astype(np.int32)
     return CellIndex(
         rows, rank, radius, cell_of, first, first_block, blocks, low, high, centres, reach, doubt, separation,
         nearest_cells, origin, rotation, scale, rounding, float(reach.max()),
@@ -189,9 +199,7 @@ def _lay_out(
 
 
 @kernel
-def rotate(
-    row: NDArray[np.float64], origin: NDArray[np.float64], rotation: NDArray[np.float64], point: NDArray[np.float64]
-) -> None:
+def rotate(row: Table, origin: NDArray[np.float64], rotation: NDArray[np.float64], point: NDArray[np.float64]) -> None:
     """Put one row into index units; the sum runs in a fixed order, whatever the batch."""
     point[:] = 0.0
     for axis in range(len(row)):
@@ -203,7 +211,7 @@ def rotate(
 
 @kernel
 def _rotate_rows(
-    rows: NDArray[np.float64],
+    rows: Table,
     order: NDArray[np.int64],
     origin: NDArray[np.float64],
     rotation: NDArray[np.float64],

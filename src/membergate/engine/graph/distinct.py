@@ -12,7 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from membergate.engine.checking import Table
 from membergate.engine.graph.compiling import kernel
+
+_CHUNK = 8192
 
 
 class DistinctPoints(NamedTuple):
@@ -33,10 +36,12 @@ class DistinctPoints(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def distinct_points(rows: NDArray[np.float64]) -> DistinctPoints:
+def distinct_points(rows: Table) -> DistinctPoints:
     """Group equal rows of a C-contiguous (n, d) array; +0.0 and -0.0 are equal."""
     hashes = np.empty(len(rows), dtype=np.uint64)
-    _hash_rows(rows.view(np.uint64), hashes)
+    for begin in range(0, len(rows), _CHUNK):
+        part = np.ascontiguousarray(rows[begin : begin + _CHUNK], dtype=np.float64)
+        _hash_rows(part.view(np.uint64), hashes[begin : begin + _CHUNK])
     order = np.argsort(hashes, kind="stable")
     begins = np.empty(len(rows), dtype=np.bool_)
     if not _mark_begins(rows, hashes, order, begins):  # two contents share a hash: sort by content instead
@@ -63,9 +68,7 @@ def _hash_rows(bits: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> None:
 
 
 @kernel
-def _mark_begins(
-    rows: NDArray[np.float64], hashes: NDArray[np.uint64], order: NDArray[np.int64], begins: NDArray[np.bool_]
-) -> bool:
+def _mark_begins(rows: Table, hashes: NDArray[np.uint64], order: NDArray[np.int64], begins: NDArray[np.bool_]) -> bool:
     """Mark where a new content begins; False when a hash collision was met and hashes cannot be trusted."""
     begins[0] = True
     for place in range(1, len(order)):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from membergate.engine.checking import checked_integer, checked_rows
+from membergate.engine.checking import checked_integer, checked_table
 from membergate.engine.graph.points import IndexedPoints
 from membergate.engine.graph.threads import Progress
 
@@ -66,7 +66,7 @@ class NeighbourGraph:
         n_jobs: int | None = None,
         progress: Progress | None = None,
     ) -> None:
-        rows = checked_rows(X)
+        rows = checked_table(X)
         checked_integer("n_neighbors", n_neighbors, 1)
         checked_integer("n_cells", n_cells, 1)
         self.n_features = rows.shape[1]

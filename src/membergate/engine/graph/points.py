@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from membergate.engine.checking import Table
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.cells import CellIndex, build_cells
 from membergate.engine.graph.distinct import distinct_points
@@ -47,9 +48,9 @@ class IndexedPoints:
         self.counts = counts
 
     @staticmethod
-    def of(rows: NDArray[np.float64], *, n_jobs: int | None = None, progress: Progress | None = None) -> IndexedPoints:
-        """Index finite rows, C-contiguous float64 of shape (n, d)."""
-        if np.abs(rows).max(initial=0.0) > _LARGEST:
+    def of(rows: Table, *, n_jobs: int | None = None, progress: Progress | None = None) -> IndexedPoints:
+        """Index finite rows, C-contiguous, of shape (n, d)."""
+        if max(float(rows.max()), -float(rows.min())) > _LARGEST:
             raise InvalidInputError("X", got="values beyond 1e150", allowed="values whose squares are finite")
         distinct = distinct_points(rows)
         index = build_cells(rows, distinct.representatives, n_jobs=n_jobs, progress=progress)

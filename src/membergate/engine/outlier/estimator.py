@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from membergate.engine.checking import checked_integer, checked_new_rows, checked_number, checked_rows
+from membergate.engine.checking import checked_integer, checked_new_rows, checked_number, checked_table
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
@@ -42,7 +42,7 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
         Self
         """
         self._check()
-        rows = checked_rows(X, self)
+        rows = checked_table(X, self)
         return self._finish(NeighbourGraph(rows, self.n_neighbors, n_jobs=self.n_jobs))
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
