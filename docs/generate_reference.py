@@ -15,7 +15,9 @@ from membergate.cli.app import app
 from membergate.domain.errors import MembergateError
 from membergate.learning.features import CATALOGUE
 from membergate.market.declaring import Column, Kind
+from membergate.market.mapping import shipped_mappings
 from membergate.market.schema import TABLES
+from membergate.operations.coverage import coverage
 from membergate.operations.features import card
 from membergate.store.tabular import SCHEMA
 
@@ -39,6 +41,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/commands.md": commands,
         "reference/features.md": features,
         "reference/market-schema.md": market_schema,
+        "reference/mappings.md": mappings,
         "reference/decision-record.md": decision_record,
         "reference/errors.md": errors,
     }
@@ -87,6 +90,23 @@ def market_schema() -> Iterator[str]:
         for column in table.columns:
             required = "yes" if column.is_required else ""
             yield f"| `{column.name}` | {KINDS[column.kind]} | {required} | {_allowed(column)} |"
+        yield ""
+
+
+def mappings() -> Iterator[str]:
+    """Write what every mapping that ships feeds, from the mapping files themselves."""
+    yield "# Mappings that ship\n\nWhat each feeds where the export has everything that the mapping reads, as"
+    yield "`membergate map coverage NAME` prints it. A question mark: only where the export has it.\n"
+    for name in shipped_mappings():
+        covered = coverage(name)
+        yield f"## {name}\n\n{len(covered.computable)} of {len(covered.features)} features can be computed.\n"
+        yield "| table | fed | not fed |\n|---|---|---|"
+        for table in covered.tables:
+            if table.fed:
+                fed = ", ".join(f"`{column}`{'?' if column in table.if_there else ''}" for column in table.fed)
+                yield f"| {table.table} | {fed} | {', '.join(f'`{column}`' for column in table.missing)} |"
+        yield "\n| feature that cannot be computed | missing |\n|---|---|"
+        yield from (f"| {f.id} {f.name} | {', '.join(f.missing)} |" for f in covered.features if f.missing)
         yield ""
 
 

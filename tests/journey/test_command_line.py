@@ -24,6 +24,7 @@ HELP = [
     *([name, "--help"] for name in ("demo", "simulate", "ingest", "learn", "verify", "publish")),
     *([name, "--help"] for name in ("admit", "explain", "serve", "features")),
     *(["features", name, "--help"] for name in ("list", "show", "compute")),
+    *(["map", name, "--help"] for name in ("list", "coverage")),
     *(["list", name, "--help"] for name in ("add", "show", "import", "retract", "export", "rates")),
 ]
 SLOW_LIBRARIES = ["sklearn", "lightgbm", "numba", "duckdb", "pyarrow"]

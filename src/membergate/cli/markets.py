@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from membergate.cli.mappings import print_coverage
 from membergate.cli.rendering import ERR, print_json, print_table, say
 from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption, WorkspaceOption, instant, present
 
@@ -68,15 +69,20 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Check and load a market folder. Bad rows are quarantined with reasons and counted; nothing is lost in silence."""
+    from membergate.operations.coverage import coverage_here
     from membergate.operations.ingest import ingest as ingest_market
+    from membergate.operations.workspace import Workspace
 
     with progress() as bar:
         bar.add_task("ingesting")
         report = ingest_market(workspace, market, mapping=mapping, clock=present)
+    covered = coverage_here(Workspace(workspace), mapping) if mapping is not None else None
     if as_json:
-        print_json(report)
-    else:
-        print_load_report(report)
+        print_json({"tables": report.tables, "warnings": report.warnings, "coverage": covered})
+        return
+    print_load_report(report)
+    if covered is not None:
+        print_coverage(covered)
 
 
 def print_load_report(report: LoadReport) -> None:
