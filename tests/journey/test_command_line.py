@@ -25,6 +25,8 @@ HELP = [
     *([name, "--help"] for name in ("admit", "explain", "serve", "features")),
     *(["features", name, "--help"] for name in ("list", "show", "compute")),
     *(["map", name, "--help"] for name in ("list", "coverage")),
+    *(["policy", name, "--help"] for name in ("check", "show", "diff", "test")),
+    *(["policy", name, "--help"] for name in ("submit", "approve", "shadow", "activate", "rollback", "history")),
     *(["list", name, "--help"] for name in ("add", "show", "import", "retract", "export", "rates")),
 ]
 SLOW_LIBRARIES = ["sklearn", "lightgbm", "numba", "duckdb", "pyarrow"]

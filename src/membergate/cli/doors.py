@@ -23,6 +23,7 @@ from membergate.domain.instants import format_instant
 
 if TYPE_CHECKING:
     from membergate.learning.identity import Link
+    from membergate.operations.admit import Admitted
     from membergate.operations.explain import Explanation
 
 LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
@@ -60,7 +61,9 @@ def admit(
         )
     total = len(admitted.decisions)
     if as_json:
-        print_json({"decisions": total, "mix": admitted.mix, "reasons": admitted.reasons, "out": out})
+        shadows = [{"policy": p, "ours": a, "its": b, "decisions": n} for (p, a, b), n in admitted.shadows.items()]
+        told = {"decisions": total, "mix": admitted.mix, "reasons": admitted.reasons, "out": out}
+        print_json(told | {"shadows": shadows})
         return
     mix = admitted.mix.items()
     print_table(
@@ -70,8 +73,15 @@ def admit(
     )
     if admitted.reasons:
         print_table("Reasons, where not fully admitted", ("reason", ">decisions"), admitted.reasons.items())
+    _print_shadows(admitted)
     if out is not None:
         say(f"decisions: {out}")
+
+
+def _print_shadows(admitted: Admitted) -> None:
+    if admitted.shadows:
+        rows = ((p, a, b, n) for (p, a, b), n in sorted(admitted.shadows.items()) if a != b)
+        print_table("Where a policy in shadow decides otherwise", ("policy", "ours", "its", ">decisions"), rows)
 
 
 def explain(

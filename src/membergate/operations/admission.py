@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from membergate.deciding.policy import Policy, counterfactual, decide
 from membergate.domain.decision import Decision
-from membergate.domain.disposition import HOLDERS, Checkpoint
-from membergate.domain.errors import BadInputError, UnknownSubjectError
+from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
+from membergate.domain.errors import BadInputError, PolicyError, UnknownSubjectError
 from membergate.domain.evidence import Absence, Evidence, EvidenceValue
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.features import FeatureTable
@@ -117,6 +118,10 @@ class AdmissionDesk:
         Who was admitted already; made from the market's memberships where None.
     lists
         What the risk lists say; where None, nobody keeps any.
+    standby
+        Policies that decide as of instants at which the judge is not in effect, the first that is.
+    shadows
+        Policies that decide beside the judge and only count; see `shadow_counts`.
     """
 
     def __init__(
@@ -128,6 +133,8 @@ class AdmissionDesk:
         *,
         ledger: Ledger | None = None,
         lists: ListWitness | None = None,
+        standby: Sequence[Policy] = (),
+        shadows: Sequence[Policy] = (),
     ) -> None:
         self.history = history
         self.model = model
@@ -135,11 +142,33 @@ class AdmissionDesk:
         self.policy = policy
         self.ledger = ledger or Ledger(history)
         self.lists = lists
+        self.standby = tuple(standby)
+        self.shadows = tuple(shadows)
+        self.shadow_counts: Counter[tuple[str, Disposition, Disposition]] = Counter()
+        """How often a shadow's version, our disposition and its disposition came together in the last window."""
 
     @property
     def policy_version(self) -> str:
         """Name, version and digest of the policy that judges."""
-        return f"{self.policy.name}-{self.policy.version}-{self.policy.digest[:12]}"
+        return version_of(self.policy)
+
+    def policy_at(self, as_of: datetime) -> Policy:
+        """Give the policy that decides as of an instant, with the overlays that hold then.
+
+        Raises
+        ------
+        PolicyError
+            If no policy is in effect at that instant.
+        """
+        for policy in (self.policy, *self.standby):
+            if policy.is_effective(as_of):
+                return policy.at(as_of)
+        raise PolicyError(
+            "no policy is in effect at this instant",
+            where=format_instant(as_of),
+            allowed=f"from {self.policy.effective_from} until {self.policy.effective_until}",
+            next_step="membergate policy activate, with a policy that is in effect",
+        )
 
     def decide_window(self, since: datetime | None = None, until: datetime | None = None) -> list[Decision]:
         """Decide the applications submitted in [since, until), in order, each as of its own instant.
@@ -148,8 +177,13 @@ class AdmissionDesk:
         for their operator's cap whether the window shows them or not.
         """
         first = None if since is None else min(since, self.model.lineage.trained_until)
-        decided = [decision for _, decision in self.decide_with_evidence(self.history.applications(first, until))]
-        return [decision for decision in decided if since is None or decision.as_of >= since]
+        self.shadow_counts.clear()
+        decided = []
+        for case, decision in self.decide_with_evidence(self.history.applications(first, until)):
+            if since is None or decision.as_of >= since:
+                decided.append(decision)
+                self._count_shadows(case, decision)
+        return decided
 
     def decide_with_evidence(self, applications: Applications) -> Iterator[tuple[Case, Decision]]:
         """Decide applications one after the other, giving all that was witnessed beside each decision.
@@ -263,17 +297,25 @@ class AdmissionDesk:
             "operator_recent_applications": float(recent) if np.isfinite(recent) else Absence.NOT_OBSERVED,
         }
 
-    def _lottery(self, operator_id: str) -> float:
-        """Draw in [0, 1): the same operator under the same policy draws the same, so rings cannot shop for luck."""
-        digest = sha256(f"lottery|{operator_id}|{self.policy.digest}".encode()).digest()
-        return int.from_bytes(digest[:6]) / 2**48
+    def _count_shadows(self, case: Case, decision: Decision) -> None:
+        for shadow in self.shadows:
+            if shadow.is_effective(decision.as_of):
+                verdict = decide(
+                    shadow.at(decision.as_of),
+                    Checkpoint.ADMISSION,
+                    case.evidence,
+                    lottery=draw(case.operator_id, shadow),
+                    snoozed=shadow.snoozed_for(decision.account_id, decision.as_of),
+                )
+                self.shadow_counts[version_of(shadow), decision.disposition, verdict.disposition] += 1
 
     def _record(self, applications: Applications, case: Case) -> Decision:
         """Ask the policy about one case, and write down what it says."""
         as_of = aware(applications.submitted_at[case.row])
         account_id, evidence = str(applications.account_ids[case.row]), case.evidence
-        lottery, snoozed = self._lottery(case.operator_id), self.policy.snoozed_for(account_id, as_of)
-        verdict = decide(self.policy, Checkpoint.ADMISSION, evidence, lottery=lottery, snoozed=snoozed)
+        policy = self.policy_at(as_of)
+        lottery, snoozed = draw(case.operator_id, policy), policy.snoozed_for(account_id, as_of)
+        verdict = decide(policy, Checkpoint.ADMISSION, evidence, lottery=lottery, snoozed=snoozed)
         read = tuple(evidence[name] for name in sorted(verdict.read) if name in evidence)
         decision = Decision(
             decision_id="",
@@ -290,10 +332,10 @@ class AdmissionDesk:
             reason_codes=verdict.reason_codes,
             evidence=read,
             counterfactual=counterfactual(
-                self.policy, Checkpoint.ADMISSION, evidence, verdict, lottery=lottery, snoozed=snoozed
+                policy, Checkpoint.ADMISSION, evidence, verdict, lottery=lottery, snoozed=snoozed
             ),
             caps=verdict.caps,
-            policy_version=self.policy_version,
+            policy_version=version_of(policy),
             model_version=self.model_version,
             promotion_id=str(applications.promotion_ids[case.row]) or None,
             degraded=verdict.degraded,
@@ -302,6 +344,17 @@ class AdmissionDesk:
             contributions=case.contributions,
         )
         return replace(decision, decision_id=_decision_id(decision))
+
+
+def draw(operator_id: str, policy: Policy) -> float:
+    """Draw in [0, 1): the same operator under the same policy draws the same, so rings cannot shop for luck."""
+    digest = sha256(f"lottery|{operator_id}|{policy.digest}".encode()).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def version_of(policy: Policy) -> str:
+    """Give name, version and digest of a policy."""
+    return f"{policy.name}-{policy.version}-{policy.digest[:12]}"
 
 
 def _decision_id(decision: Decision) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from membergate.domain.decision import Decision
+from membergate.domain.disposition import Disposition
 from membergate.domain.instants import Clock
 from membergate.learning.model import load_model
 from membergate.operations.admission import AdmissionDesk
@@ -15,6 +17,7 @@ from membergate.operations.history import History
 from membergate.operations.keeping import keep
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import live_policy, read_policy
+from membergate.operations.policy_lifecycle import earlier_policies, shadow_policies
 from membergate.operations.workspace import Workspace
 from membergate.store import OperationalRecord, open_store, write_decisions
 
@@ -29,10 +32,13 @@ class Admitted:
         One an application, in the order of submission.
     out
         The file they were written to; None where none was asked for.
+    shadows
+        How often (a shadow policy's version, our disposition, its disposition) came together.
     """
 
     decisions: tuple[Decision, ...]
     out: Path | None
+    shadows: Mapping[tuple[str, Disposition, Disposition], int] = field(default_factory=dict)
 
     @property
     def mix(self) -> dict[str, int]:
@@ -83,7 +89,16 @@ def live_desk(
         version = workspace.chosen_model(model_version)
     policy = live_policy(workspace) if live is not None else read_policy(None)
     lists = ListWitness.now(workspace, history) if record is None else ListWitness(history, record.lists)
-    return AdmissionDesk(history, load_model(workspace.models / version), version, policy, lists=lists)
+    is_dated = policy.effective_from is not None or policy.effective_until is not None
+    return AdmissionDesk(
+        history,
+        load_model(workspace.models / version),
+        version,
+        policy,
+        lists=lists,
+        standby=earlier_policies(workspace) if is_dated else (),
+        shadows=shadow_policies(workspace),
+    )
 
 
 def admit(
@@ -126,4 +141,4 @@ def admit(
     if model_version is None:
         with open_store(workspace.record) as record:
             keep(record, desk.policy, decisions, clock)
-    return Admitted(decisions, out)
+    return Admitted(decisions, out, desk.shadow_counts)

@@ -13,6 +13,8 @@ from membergate.operations.workspace import Workspace, write_atomically
 DEFAULT = "default"
 STRICT = "strict"
 """The strict-threshold rule that membergate replaces, kept as the yardstick of every report."""
+SHIPPED = (DEFAULT, STRICT)
+"""The policies that come with membergate."""
 
 
 def shipped_policy(name: str) -> Policy:

@@ -9,6 +9,7 @@ from membergate.domain.errors import RefusedError
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.model.storage import read_manifest
 from membergate.operations.policies import policy_file_name, read_policy, store_policy
+from membergate.operations.policy_lifecycle import note_live, tested
 from membergate.operations.verify import name_of, read_judgement
 from membergate.operations.workspace import Live, Workspace
 
@@ -44,7 +45,10 @@ def publish(
     Raises
     ------
     RefusedError
-        If the candidate was not verified with this policy against what is live now, or the gate stayed shut.
+        If the candidate was not verified with this policy against what is live now, the gate stayed shut, or an example
+        that the policy carries does not hold.
+    RecordConflictError
+        If this version of the policy has another text on record.
     ModelError
         If the candidate is missing or was altered.
     """
@@ -74,6 +78,8 @@ def publish(
             where="; ".join(judgement.reasons),
             next_step="read the report; nothing was changed",
         )
+    tested(policy)
+    note_live(workspace, policy, by="membergate publish", clock=clock, note=f"published with model {version}")
     new = Live(version, store_policy(workspace, policy), format_instant(clock()))
     workspace.set_live(new)
     return Published(new, live)

@@ -1,14 +1,18 @@
-"""The operational record: decisions and risk lists, kept exactly on SQLite or PostgreSQL; and a Parquet form."""
+"""The operational record: decisions, risk lists and policies, kept on SQLite or PostgreSQL; and a Parquet form."""
 
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
 from membergate.store.listing import RiskListRecord
 from membergate.store.opening import open_store
+from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.record import OperationalRecord
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
 
 __all__ = [
     "OperationalRecord",
+    "PolicyEvent",
+    "PolicyRecord",
+    "PolicyState",
     "RecordConflictError",
     "RiskListRecord",
     "decision_from_record",

@@ -17,6 +17,7 @@ from membergate.domain.listing import entries_behind
 from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.listing import RiskListRecord
+from membergate.store.policies import PolicyRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 
 _T = TypeVar("_T")
@@ -58,6 +59,7 @@ class OperationalRecord:
         self._insert = insert(DECISIONS).on_conflict_do_nothing(index_elements=["decision_id"])
         self._link = insert(DECISION_ENTRIES).on_conflict_do_nothing(index_elements=["entry_id", "decision_id"])
         self.lists = RiskListRecord(engine, origin)
+        self.policies = PolicyRecord(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.

@@ -115,3 +115,27 @@ DECISION_ENTRIES = Table(
     Column("decision_id", Text, primary_key=True),
 )
 """Which list entries made a decision's evidence true."""
+
+POLICY_VERSIONS = Table(
+    "policy_versions",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("policy_versions_by_name", "name", "version", unique=True),
+)
+"""One row a policy version, immutable: a name and version has one text for ever."""
+
+POLICY_EVENTS = Table(
+    "policy_events",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", UtcInstant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("policy_events_by_policy", "digest", "number"),
+)
+"""Into which state a policy version came, when, by whom, and why. Its state is that of its last row."""

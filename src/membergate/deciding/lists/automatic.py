@@ -37,7 +37,7 @@ def entries_from(policy: Policy, decision: Decision, recorded_at: datetime) -> t
 
 def _entries(policy: Policy, decision: Decision, recorded_at: datetime) -> Iterator[ListEntry]:
     verdict = decide(
-        policy,
+        policy.at(decision.as_of),
         decision.checkpoint,
         {witnessed.name: witnessed for witnessed in decision.evidence},
         lottery=0.0,

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from membergate.deciding.policy.policy import Direction, Refusal
 from membergate.domain.disposition import Checkpoint, Disposition
+from membergate.domain.evidence import Absence
 
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Money = Annotated[float, Meta(ge=0, le=1e12)]
@@ -68,6 +69,8 @@ class ReviewPart(_Part, frozen=True):
     specificity: Ratio
     cost_minor: Money = 0.0
     queue_price_minor: Money = 0.0
+    minutes: Positive | None = None
+    capacity_minutes_per_day: Money | None = None
 
 
 class BusinessLanePart(_Part, frozen=True):
@@ -166,6 +169,7 @@ class RulePart(_Part, frozen=True):
     id: Identifier
     purpose: Line
     when: str
+    false_positives: Line | None = None
     checkpoint: Checkpoint = Checkpoint.ADMISSION
     unless: str | None = None
     at_least: Disposition | None = None
@@ -176,6 +180,31 @@ class RulePart(_Part, frozen=True):
     explorable: bool = True
     backed_by_person: bool = False
     snoozes: Annotated[list[SnoozePart], Meta(max_length=1000)] = []
+
+
+class OverlayPart(_Part, frozen=True):
+    """See `policy.Overlay`."""
+
+    id: Identifier
+    purpose: Line
+    starts_at: datetime
+    ends_at: datetime
+    loss_multiplier: Annotated[float, Meta(ge=1, le=1e3)] = 1.0
+    operator_cap: Count | None = None
+    caps: CapsTable = CapsTable()
+
+
+class ExamplePart(_Part, frozen=True):
+    """See `examples.Example`."""
+
+    id: Identifier
+    expect: Disposition
+    checkpoint: Checkpoint = Checkpoint.ADMISSION
+    evidence: Annotated[dict[str, bool | float | str], Meta(max_length=200)] = {}
+    absent: Annotated[dict[str, Absence], Meta(max_length=200)] = {}
+    reasons: Annotated[list[Code], Meta(max_length=50)] = []
+    hits: Annotated[list[Identifier], Meta(max_length=50)] = []
+    at: datetime | None = None
 
 
 class PolicyDocument(_Part, frozen=True):
@@ -195,3 +224,5 @@ class PolicyDocument(_Part, frozen=True):
     caps: CapsTable = CapsTable()
     counterfactuals: Annotated[list[CounterfactualPart], Meta(max_length=200)] = []
     rules: Annotated[list[RulePart], Meta(max_length=500)] = []
+    overlays: Annotated[list[OverlayPart], Meta(max_length=50)] = []
+    examples: Annotated[list[ExamplePart], Meta(max_length=500)] = []

@@ -40,12 +40,24 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review by a person: how right it is, what it costs, and the price of a place in a queue that is never empty."""
+    """A review by a person: how right it is, what it costs, and the price of a place in a queue that is never empty.
+
+    Parameters
+    ----------
+    sensitivity, specificity
+        Share of merchants whom it finds, and of genuine applicants whom it clears, in [0, 1].
+    cost_minor, queue_price_minor
+        What it costs, and what its place in the queue is worth to others, in minor units.
+    minutes, capacity_minutes_per_day
+        How long one takes, and how long reviewers have; None where nobody says.
+    """
 
     sensitivity: float
     specificity: float
     cost_minor: float
     queue_price_minor: float
+    minutes: float | None = None
+    capacity_minutes_per_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,23 +14,26 @@ from membergate.deciding.policy.economics import BusinessLane, Economics, Keepin
 from membergate.deciding.policy.policy import (
     CARRYING_CAPS,
     EvidenceMass,
+    Example,
     Exploration,
     Movable,
     OperatorCap,
+    Overlay,
     Policy,
     Rule,
     Segment,
     Stratum,
     Watch,
 )
-from membergate.deciding.policy.source import Path, Source, nearest
+from membergate.deciding.policy.reading import document_of
+from membergate.deciding.policy.source import Passage, Path, Source, nearest
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
-from membergate.domain.errors import PolicyError
-from membergate.domain.evidence import EvidenceKind, Vocabulary
+from membergate.domain.evidence import Absence, Evidence, EvidenceKind, EvidenceValue, Vocabulary
 from membergate.domain.listing import SubjectType
 
 _MAX_STEPS = 10**9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ACCUSING = frozenset({"list_watch", "list_deny"})
 
 
@@ -54,75 +55,8 @@ def load_policy(text: str, *, origin: str, vocabulary: Vocabulary) -> Policy:
         If it does not parse, type-check or hold together; `where` gives line, column, and the span with carets.
     """
     source = Source.read(text, origin)
-    loader = _Loader(source, _document(source), vocabulary)
+    loader = _Loader(source, document_of(source), vocabulary)
     return loader.policy()
-
-
-def _document(source: Source) -> PolicyDocument:
-    plain = source.plain()
-    try:
-        return msgspec.convert(plain, PolicyDocument)
-    except msgspec.ValidationError as error:
-        raise _shape_error(source, str(error)) from None
-
-
-def _shape_error(source: Source, said: str) -> PolicyError:
-    """Turn msgspec's `... - at `$.rules[0].when`` into an error that points."""
-    what, _, place = said.partition(" - at `$")
-    path = tuple(key or int(index) for key, index in re.findall(r"\.([A-Za-z_]\w*)|\[(\d+)\]", place.rstrip("`")))
-    part = _part_at(path)
-    fields = part.__struct_fields__ if part else ()
-    unknown = re.search(r"unknown field `([^`]*)`", what)
-    if unknown:
-        key = unknown.group(1)
-        hint = nearest(key, fields)
-        return source.key_error(
-            path, key, f"there is no setting named {key} here", allowed=", ".join(fields), next_step=hint
-        )
-    value = re.search(r"Invalid enum value '?([^']*)'?", what)
-    if value:
-        choices = [str(choice) for choice in _choices_at(path)]
-        return source.error(path, what, allowed=", ".join(choices), next_step=nearest(value.group(1), choices))
-    return source.error(path, what, allowed=_pattern_meaning(what))
-
-
-def _pattern_meaning(what: str) -> str:
-    meanings = {
-        "^[A-Z][A-Z0-9_]": "capitals, digits and underscores: RESALE_DEPTH",
-        "^[a-z][a-z0-9_.-]": "lower-case letters, digits, and - _ . between them: resale-depth",
-        "^[A-Za-z0-9][A-Za-z0-9.+-]": 'a text such as "1.4"',
-        "^[A-Z]{3}": "a currency code: CNY",
-        "got `float`": "put numbers that are names in quotation marks",
-    }
-    return next((meaning for start, meaning in meanings.items() if start in what), "")
-
-
-def _part_at(path: Path) -> type[msgspec.Struct] | None:
-    return next(iter(_structs(_type_at(path))), None)
-
-
-def _choices_at(path: Path) -> Iterable[object]:
-    kind = _type_at(path)
-    members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return [choice for member in members if isinstance(member, msgspec.inspect.EnumType) for choice in member.cls]
-
-
-def _structs(kind: msgspec.inspect.Type | None) -> list[type[msgspec.Struct]]:
-    members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return [member.cls for member in members if isinstance(member, msgspec.inspect.StructType)]
-
-
-def _type_at(path: Path) -> msgspec.inspect.Type | None:
-    kind: msgspec.inspect.Type | None = msgspec.inspect.type_info(PolicyDocument)
-    for step in path:
-        members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-        kind = None
-        for member in members:
-            if isinstance(member, msgspec.inspect.ListType) and isinstance(step, int):
-                kind = member.item_type
-            if isinstance(member, msgspec.inspect.StructType):
-                kind = next((field.type for field in member.fields if field.name == step), kind)
-    return kind
 
 
 class _Loader:
@@ -156,9 +90,11 @@ class _Loader:
             evidence_mass=self.evidence_mass(),
             operator_holder_cap=self.operator_cap(),
             exploration=self.exploration(),
-            caps=self.caps(),
+            caps=self.caps(("caps",), read.caps),
             movables=self.movables(),
             rules=rules,
+            overlays=self.overlays(),
+            examples=self.examples(),
             kinds={name: self.vocabulary[name] for names in reads_at.values() for name in names},
             reads_at=reads_at,
         )
@@ -225,12 +161,50 @@ class _Loader:
         strata = tuple(Stratum(stratum.risk_score_at_most, stratum.propensity) for stratum in part.strata)
         return Exploration(frozenset(part.explored), strata, part.minimum_propensity)
 
-    def caps(self) -> dict[Disposition, Caps]:
+    def caps(self, path: Path, table: document.CapsTable) -> dict[Disposition, Caps]:
         listed = {}
-        for name, part in msgspec.structs.asdict(self.read.caps).items():
+        for name, part in msgspec.structs.asdict(table).items():
             if part is not None:
-                listed[Disposition(name)] = self.cap(("caps", name), part)
+                listed[Disposition(name)] = self.cap((*path, name), part)
         return listed
+
+    def overlays(self) -> tuple[Overlay, ...]:
+        self.check_ids("overlays", [part.id for part in self.read.overlays])
+        overlays = []
+        for index, part in enumerate(self.read.overlays):
+            path: Path = ("overlays", index)
+            begin, end = _aware(part.starts_at), _aware(part.ends_at)
+            if end <= begin:
+                raise self.source.error((*path, "ends_at"), "the overlay would end before it begins")
+            always = compile_condition(Passage.of("true", self.source.origin), self.vocabulary)
+            segment = Segment(f"overlay:{part.id}", always, 1.0, part.loss_multiplier)
+            caps = self.caps((*path, "caps"), part.caps)
+            overlays.append(Overlay(segment, part.purpose.strip(), begin, end, part.operator_cap, caps))
+        if any(part.operator_cap for part in self.read.overlays) and self.read.operator_cap is None:
+            raise self.source.error(("overlays",), "an overlay tightens an operator cap that the policy does not have")
+        return tuple(overlays)
+
+    def examples(self) -> tuple[Example, ...]:
+        self.check_ids("examples", [part.id for part in self.read.examples])
+        return tuple(self.example(("examples", index), part) for index, part in enumerate(self.read.examples))
+
+    def example(self, path: Path, part: document.ExamplePart) -> Example:
+        self.check_rung((*path, "expect"), part.expect, part.checkpoint)
+        rules = {rule.id for rule in self.read.rules if rule.checkpoint is part.checkpoint}
+        for index, rule_id in enumerate(part.hits):
+            if rule_id not in rules:
+                hint = nearest(rule_id, rules)
+                raise self.source.error((*path, "hits", index), f"there is no rule {rule_id} here", next_step=hint)
+        at = _utc(part.at) or _utc(self.read.effective_from) or _EPOCH
+        said: dict[str, EvidenceValue | Absence] = {**part.evidence, **part.absent}
+        for name, value in said.items():
+            section = "absent" if name in part.absent else "evidence"
+            kind = self.vocabulary.get(name)
+            if kind is None or not (isinstance(value, Absence) or _is_of(value, kind)):
+                what = f"there is no evidence named {name[:60]}" if kind is None else f"{name} is a {kind}"
+                raise self.source.error((*path, section, name), what, next_step=nearest(name, self.vocabulary))
+        evidence = {name: Evidence(name, value, "example", at) for name, value in said.items()}
+        return Example(part.id, part.checkpoint, evidence, at, part.expect, tuple(part.reasons), tuple(part.hits))
 
     def cap(self, path: Path, part: document.CapsPart) -> Caps:
         if (part.units_per_sku is None) != (part.window_days is None):
@@ -267,6 +241,7 @@ class _Loader:
         rule = Rule(
             rule_id=part.id,
             purpose=part.purpose.strip(),
+            false_positives=(part.false_positives or "").strip(),
             checkpoint=part.checkpoint,
             when=self.condition((*path, "when")),
             unless=self.condition((*path, "unless"), is_excuse=True) if part.unless is not None else None,
@@ -330,6 +305,12 @@ class _Loader:
         for index, identifier in enumerate(ids):
             if identifier in ids[:index]:
                 raise self.source.error((section, index, key), f"{identifier} stands twice", allowed="each once")
+
+
+def _is_of(value: EvidenceValue, kind: EvidenceKind) -> bool:
+    if kind is EvidenceKind.NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, bool if kind is EvidenceKind.BOOLEAN else str)
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from membergate.deciding.policy.condition import Condition
 from membergate.deciding.policy.economics import Economics
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import Checkpoint, Disposition
-from membergate.domain.evidence import EvidenceKind
+from membergate.domain.evidence import Evidence, EvidenceKind
 from membergate.domain.listing import SubjectType
 
 CARRYING_CAPS = frozenset(
@@ -69,6 +69,8 @@ class Rule:
         Stable id within the policy.
     purpose
         What the rule is for, one sentence.
+    false_positives
+        Which genuine people it may hit, and what spares them; empty where the purpose says it.
     checkpoint
         Where it applies.
     when
@@ -95,6 +97,7 @@ class Rule:
 
     rule_id: str
     purpose: str
+    false_positives: str
     checkpoint: Checkpoint
     when: Condition
     unless: Condition | None
@@ -202,6 +205,65 @@ class Movable:
     direction: Direction
 
 
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What a promotion changes while it lasts: dated, agreed before, and only ever tighter.
+
+    Parameters
+    ----------
+    segment
+        Its id, and the factor on the merchant loss, at least 1, as a segment that always holds.
+    purpose
+        What it is for.
+    starts_at, ends_at
+        When it holds, aware and in UTC; the start counts, the end does not.
+    operator_cap
+        Most accounts of one operator; None leaves the policy's own.
+    caps
+        Limits that are added to those of the dispositions.
+    """
+
+    segment: Segment
+    purpose: str
+    starts_at: datetime
+    ends_at: datetime
+    operator_cap: int | None
+    caps: Mapping[Disposition, Caps]
+
+    def holds(self, as_of: datetime) -> bool:
+        """Whether it holds at an instant."""
+        return self.starts_at <= as_of < self.ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Evidence with the answer that the policy's author expects; it travels with the policy.
+
+    Parameters
+    ----------
+    example_id
+        Stable id within the policy.
+    checkpoint
+        Where it is asked.
+    evidence
+        What is witnessed; what is left out is not there.
+    at
+        As of when, for a policy whose overlays matter.
+    expects
+        The disposition, without luck in the exploration lane.
+    reasons, hits
+        Reason codes that must be among those given, and rules that must hit.
+    """
+
+    example_id: str
+    checkpoint: Checkpoint
+    evidence: Mapping[str, Evidence]
+    at: datetime
+    expects: Disposition
+    reasons: tuple[str, ...]
+    hits: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Policy:
     """A whole policy. Build it with `load_policy`.
@@ -222,6 +284,10 @@ class Policy:
         The limits that come with dispositions.
     movables
         What counterfactuals may move.
+    overlays
+        What promotions change while they last; `at` applies them.
+    examples
+        What the policy's author expects of it.
     kinds
         Every evidence name that it reads, with its kind.
     reads_at
@@ -244,6 +310,8 @@ class Policy:
     caps: Mapping[Disposition, Caps]
     movables: tuple[Movable, ...]
     rules: tuple[Rule, ...]
+    overlays: tuple[Overlay, ...]
+    examples: tuple[Example, ...]
     kinds: Mapping[str, EvidenceKind]
     reads_at: Mapping[Checkpoint, tuple[str, ...]]
 
@@ -272,6 +340,21 @@ class Policy:
         has_begun = self.effective_from is None or self.effective_from <= as_of
         return has_begun and (self.effective_until is None or as_of < self.effective_until)
 
+    def at(self, as_of: datetime) -> Policy:
+        """Give the policy as it decides at an instant: with the overlays that hold, each of which only tightens."""
+        holding = [overlay for overlay in self.overlays if overlay.holds(as_of)]
+        if not holding:
+            return self
+        cap, caps = self.operator_holder_cap, dict(self.caps)
+        for overlay in holding:
+            if overlay.operator_cap is not None:
+                at_least = cap.at_least if cap else Disposition.REVIEW
+                cap = OperatorCap(min(overlay.operator_cap, cap.accounts if cap else overlay.operator_cap), at_least)
+            for disposition, limits in overlay.caps.items():
+                caps[disposition] = tighter(caps[disposition], limits) if disposition in caps else limits
+        segments = (*self.segments, *(overlay.segment for overlay in holding))
+        return replace(self, segments=segments, operator_holder_cap=cap, caps=caps, overlays=())
+
     def snoozed_for(self, account_id: str, as_of: datetime) -> frozenset[str]:
         """Give the ids of the rules that sleep for an account at an instant."""
         return frozenset(
@@ -279,3 +362,17 @@ class Policy:
             for rule in self.rules
             if any(account == account_id and as_of < until for account, until in rule.snoozes)
         )
+
+
+def tighter(a: Caps, b: Caps) -> Caps:
+    """Give limits that satisfy both: fewer units over the longer window, and the lower of the others."""
+    return Caps(
+        units_per_sku=_lowest(a.units_per_sku, b.units_per_sku),
+        window_days=max((days for days in (a.window_days, b.window_days) if days is not None), default=None),
+        benefit_minor_per_month=_lowest(a.benefit_minor_per_month, b.benefit_minor_per_month),
+        orders_per_day=_lowest(a.orders_per_day, b.orders_per_day),
+    )
+
+
+def _lowest(a: int | None, b: int | None) -> int | None:
+    return min((limit for limit in (a, b) if limit is not None), default=None)

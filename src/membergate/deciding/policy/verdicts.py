@@ -13,7 +13,7 @@ from functools import reduce
 
 from membergate.deciding.policy import scoring, witnesses
 from membergate.deciding.policy.operators import Fact, Facts
-from membergate.deciding.policy.policy import CARRYING_CAPS, Exploration, Policy, Refusal, Rule
+from membergate.deciding.policy.policy import CARRYING_CAPS, Exploration, Policy, Refusal, Rule, tighter
 from membergate.deciding.policy.scoring import Cause, Reason
 from membergate.domain.decision import Caps, RuleOutcome, Verdict
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity, strictest
@@ -202,20 +202,6 @@ def _caps(policy: Policy, disposition: Disposition, hits: Collection[Rule]) -> C
     from_rules = [rule.caps for rule in hits if rule.caps is not None]
     listed = [own, *from_rules] if own else from_rules
     return reduce(tighter, listed) if listed and disposition in CARRYING_CAPS else None
-
-
-def tighter(a: Caps, b: Caps) -> Caps:
-    """Give limits that satisfy both: fewer units over the longer window, and the lower of the others."""
-    return Caps(
-        units_per_sku=_lowest(a.units_per_sku, b.units_per_sku),
-        window_days=max((days for days in (a.window_days, b.window_days) if days is not None), default=None),
-        benefit_minor_per_month=_lowest(a.benefit_minor_per_month, b.benefit_minor_per_month),
-        orders_per_day=_lowest(a.orders_per_day, b.orders_per_day),
-    )
-
-
-def _lowest(a: int | None, b: int | None) -> int | None:
-    return min((limit for limit in (a, b) if limit is not None), default=None)
 
 
 def _reason_codes(causes: Collection[Cause], checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -1,0 +1,133 @@
+"""A policy's life, as a policy author, an approver and the one on duty meet it.
+
+I write a draft with the examples that I expect of it. I try it, submit it, and cannot approve it myself. A colleague
+does. It stands in shadow beside the live policy, which counts where the two differ. We let it go live; it annoys
+somebody; we roll back at one stroke. The history says who did what.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from membergate.domain.disposition import Disposition
+from membergate.domain.errors import PolicyError
+from membergate.operations.admit import live_desk
+from membergate.operations.history import History, aware
+from membergate.operations.policies import read_policy, store_policy
+from membergate.operations.workspace import Live, Workspace
+
+if TYPE_CHECKING:
+    from tests.journey.conftest import CommandLine
+
+DRAFT = """
+name: shop
+version: "{version}"
+description: Looks at everyone.
+rules:
+  - {{id: everyone, purpose: A person looks., when: operator_accounts >= 1, at_least: review, reason: LOOK}}
+examples:
+  - {{id: one, evidence: {{operator_accounts: 1}}, expect: {expect}, reasons: [LOOK], hits: [everyone]}}
+"""
+
+
+@pytest.fixture
+def place(workspace: Workspace) -> Workspace:
+    """Give a workspace in which a model and the default policy are live."""
+    (version,) = workspace.model_versions()
+    workspace.set_live(Live(version, store_policy(workspace, read_policy(None)), "2026-01-01T00:00:00Z"))
+    return workspace
+
+
+def draft(folder: Path, version: str = "1", expect: str = "review", more: str = "") -> Path:
+    """Write a draft."""
+    file = folder / f"draft-{version}-{expect}.yaml"
+    file.write_text(DRAFT.format(version=version, expect=expect) + more)
+    return file
+
+
+def test_from_a_draft_to_the_door_and_back(run: CommandLine, place: Workspace, tmp_path: Path) -> None:
+    """Two people, four steps, one step back; every step out of turn is refused with exit code 1."""
+    file, where = draft(tmp_path), ("--workspace", place.root)
+    default = place.required_live().policy_file
+    assert "1 examples hold" in run("policy", "check", file, *where)[1]
+    assert run("policy", "approve", file, "--by", "bert", *where)[0] == 1
+    assert "draft" in run("policy", "submit", file, "--by", "anna", *where)[1]
+    assert "on record already" in run("policy", "submit", file, "--by", "carl", *where)[1]
+    assert run("policy", "activate", "shop-1", "--by", "bert", *where)[0] == 1
+    code, _, err = run("policy", "approve", "shop-1", "--by", "Anna", *where)
+    assert (code, "second person" in err) == (1, True)
+    for step in ("approve", "shadow"):
+        assert run("policy", step, "shop-1", "--by", "bert", *where)[0] == 0
+    submitted = History(place.warehouse()).applications().submitted_at
+    since = str(aware(submitted[-10]).isoformat())
+    answer = json.loads(run("admit", "--since", since, "--json", *where)[1])
+    assert sum(row["decisions"] for row in answer["shadows"]) == answer["decisions"]
+    assert {row["its"] for row in answer["shadows"]} <= {"review", "trial"}
+    assert "shop-1" in run("policy", "activate", "shop-1", "--by", "bert", "--note", "try", *where)[1]
+    admitted = json.loads(run("admit", "--since", since, "--json", *where)[1])
+    assert (admitted["mix"], admitted["shadows"]) == ({"review": answer["decisions"]}, [])
+    assert default in run("policy", "rollback", "--by", "dora", *where)[1]
+    assert place.required_live().policy_file == default
+    assert run("policy", "rollback", "--by", "dora", *where)[0] == 1
+    events = json.loads(run("policy", "history", "--json", *where)[1])
+    told = [(event["name"], event["state"], event["by"]) for event in events]
+    assert told == [
+        *[("shop", "draft", "anna"), ("default", "draft", "membergate"), ("default", "live", "membergate")],
+        *[("shop", "approved", "bert"), ("shop", "shadow", "bert")],
+        *[("default", "retired", "bert"), ("shop", "live", "bert")],
+        *[("shop", "retired", "dora"), ("default", "live", "dora")],
+    ]
+    assert events[-1]["note"] == "rollback from shop-1"
+
+
+def test_a_draft_whose_example_does_not_hold(run: CommandLine, tmp_path: Path) -> None:
+    """It is told by `test` and refused by `check` and `submit`; nothing goes on record."""
+    file, where = draft(tmp_path, expect="deny"), ("--workspace", tmp_path / "w")
+    code, out, _ = run("policy", "test", file, *where)
+    assert (code, "one: expected deny, decided review" in out, "0 of 1" in out) == (1, True, True)
+    for arguments in (("check", file), ("submit", file, "--by", "anna")):
+        code, _, err = run("policy", *arguments, *where)
+        assert (code, "do not hold" in err) == (1, True)
+    assert json.loads(run("policy", "history", "--json", *where)[1]) == []
+
+
+def test_a_version_never_changes(run: CommandLine, tmp_path: Path) -> None:
+    """Another text under the same version is refused."""
+    where = ("--workspace", tmp_path / "w")
+    assert run("policy", "submit", draft(tmp_path), "--by", "anna", *where)[0] == 0
+    code, _, err = run("policy", "submit", draft(tmp_path, more="# a change\n"), "--by", "anna", *where)
+    assert (code, "versions never change" in err) == (2, True)
+
+
+def test_policies_are_shown_and_compared(run: CommandLine, tmp_path: Path) -> None:
+    """Rules, what they read, and what differs; an unknown name lists what would do."""
+    where = ("--workspace", tmp_path / "w")
+    assert "deny-list-match" in run("policy", "show", "default", *where)[1]
+    shown = json.loads(run("policy", "show", "strict", "--json", *where)[1])
+    assert {"id", "checkpoint", "when", "at_least", "reason"} == set(shown["rules"][0])
+    compared = json.loads(run("policy", "diff", draft(tmp_path), draft(tmp_path, "2"), "--json", *where)[1])
+    assert compared == [{"path": "version", "old": "1", "new": "2"}]
+    code, _, err = run("policy", "show", "nothing", *where)
+    assert (code, "default, strict, live" in err) == (2, True)
+
+
+def test_a_policy_decides_only_while_it_is_in_effect(run: CommandLine, place: Workspace, tmp_path: Path) -> None:
+    """Before its start the policy decides that was live before it; where none is in effect, nobody is decided."""
+    submitted = History(place.warehouse()).applications().submitted_at
+    begin, since = aware(submitted[-5]), aware(submitted[-10])
+    file, where = draft(tmp_path, more=f"effective_from: {begin.isoformat()}\n"), ("--workspace", place.root)
+    for step, person in (("submit", "anna"), ("approve", "bert"), ("shadow", "bert"), ("activate", "bert")):
+        assert run("policy", step, file, "--by", person, *where)[0] == 0
+    desk = live_desk(place, History(place.warehouse()))
+    decided = desk.decide_window(since)
+    for decision in decided:
+        is_new = decision.as_of >= begin
+        assert decision.policy_version.startswith("shop-1" if is_new else "default-1.0")
+        assert decision.disposition is Disposition.REVIEW or not is_new
+    desk.standby = ()
+    with pytest.raises(PolicyError, match="no policy is in effect"):
+        desk.decide_window(since)
