@@ -18,6 +18,7 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -128,18 +129,25 @@ def write_data(folder: Path, shape: str, n_rows: int, n_axes: int) -> tuple[NDAr
 def measure(peer: str, folder: Path, python: str, limit_s: float) -> dict[str, Any]:
     """Fit one peer in a process of its own; give its costs, or why there are none."""
     (folder / "found.npy").unlink(missing_ok=True)
+    before = _children_cpu_seconds()
     try:
         done = subprocess.run(
             [python, str(PEERS), peer, str(folder)], capture_output=True, text=True, check=False, timeout=limit_s
         )
     except subprocess.TimeoutExpired:
-        return {"note": f"not finished in {limit_s:.0f} s"}
+        spent = _children_cpu_seconds() - before
+        return {"note": f"given up after {spent:.0f} CPU s", "at_least_cpu_s": spent}
     if done.returncode == ABSENT:
         return {"note": "not installed"}
     if done.returncode != 0:
         return {"note": "failed: " + done.stderr.strip().splitlines()[-1]}
     costs: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return costs
+
+
+def _children_cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def judge(folder: Path, truth: NDArray[np.int64] | None) -> dict[str, float]:
@@ -177,7 +185,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--axes", type=int, default=48)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="blobs")
-    parser.add_argument("--only", default="", help="words, one of which the peer's name holds, parted by commas")
+    parser.add_argument("--only", default="", help="beginnings or halves of the names of peers, parted by commas")
     parser.add_argument("--python", default=sys.executable, help="interpreter for peers that this one lacks")
     parser.add_argument("--limit-s", type=float, default=1800.0, help="after which a peer is given up")
     parser.add_argument("--json", type=Path, help="file in which every number is kept")
@@ -189,7 +197,7 @@ def main() -> None:
         print(f"\n{options.shape}, {n_rows:,} x {n_axes}, min_samples {MIN_SAMPLES}, eps at the elbow\n")
         print("| task / peer | CPU s | peak MB | warm-up CPU s | quality |\n|---|---|---|---|---|")
         for peer, module in json.loads(listed.stdout).items():
-            if not any(word in peer for word in options.only.split(",")):
+            if not any(peer.startswith(word) or word in peer.split(" / ") for word in options.only.split(",")):
                 continue
             python = sys.executable if importlib.util.find_spec(module) else options.python
             record = {"shape": options.shape, "rows": n_rows, "axes": n_axes, "peer": peer}

@@ -13,6 +13,7 @@ from membergate.engine.cluster.suggestion import k_distance_elbow, suggest, swee
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph import NeighbourGraph
 from membergate.engine.outlier import KDistance, LocalOutlierFactor
+from membergate.engine.warming import warm_up
 
 __all__ = [
     "DBSCAN",
@@ -28,4 +29,5 @@ __all__ = [
     "match_clusters",
     "suggest",
     "sweep",
+    "warm_up",
 ]

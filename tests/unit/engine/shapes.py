@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 Rows = NDArray[np.float64]
 
@@ -56,6 +57,11 @@ def _lattice() -> Rows:
     return np.array(np.meshgrid(axis, axis, axis[:4])).reshape(3, -1).T.copy()
 
 
+def _digits() -> Rows:
+    rows: Rows = load_digits().data[:240].astype(np.float64)
+    return rows
+
+
 def _far_away() -> Rows:
     return _blobs(4, 9) * 1e-3 + 1e5
 
@@ -72,6 +78,7 @@ SHAPES: dict[str, Callable[[], Rows]] = {
     "duplicates": _duplicates,
     "heavy tails": _heavy_tails,
     "lattice full of ties": _lattice,
+    "handwritten digits": _digits,
     "far from the origin": _far_away,
     "several cells": lambda: _blobs(6, 15, n=480),
     "tiny": lambda: _blobs(3, 16, n=8),

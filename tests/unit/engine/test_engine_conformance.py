@@ -75,10 +75,12 @@ def test_optics_is_scikit_learns(rows: Any, graph: NeighbourGraph, share: float)
 @pytest.mark.parametrize("method", ["eom", "leaf"])
 @pytest.mark.parametrize("min_samples", [1, 6])
 def test_hdbscan_is_scikit_learns(rows: Any, graph: NeighbourGraph, method: str, min_samples: int) -> None:
-    """Single-linkage heights are equal; so are labels where no two edges are equally long.
+    """Heights are equal, and labels agree to an adjusted Rand index of 0.99 where no two edges are equally long.
 
-    With more than one sample, core distances make many edges equally long, and
-    which is cut first is an accident: there, only the heights are compared.
+    With more than one sample, core distances make many edges equally long, and which is cut first decides.
+    scikit-learn takes the rows as they come, and so differs from itself on shuffled rows (down to 0.97 here); ours
+    take the content order (`test_engine_invariance`). There, excess of mass agrees to 0.98. A lattice, whose edges are
+    all equally long, is not compared; nor are leaves among ties, which hang on single edges.
     """
     ours = HDBSCAN(min_cluster_size=6, min_samples=min_samples, cluster_selection_method=method).fit_graph(graph)
     theirs = sklearn.cluster.HDBSCAN(
@@ -86,8 +88,11 @@ def test_hdbscan_is_scikit_learns(rows: Any, graph: NeighbourGraph, method: str,
     ).fit(rows)
     expected = np.sort(theirs._single_linkage_tree_["value"])
     np.testing.assert_allclose(ours.linkage_[:, 2], expected, rtol=1e-9, atol=1e-12)
-    if len(np.unique(expected)) == len(expected):
-        assert adjusted_rand_score(ours.labels_, theirs.labels_) >= 0.99
+    n_lengths = len(np.unique(expected))
+    has_no_ties = n_lengths == len(expected)
+    if has_no_ties or (method == "eom" and n_lengths > 2):
+        assert adjusted_rand_score(ours.labels_, theirs.labels_) >= (0.99 if has_no_ties else 0.98)
+    if has_no_ties:
         np.testing.assert_allclose(ours.probabilities_, theirs.probabilities_, rtol=1e-6)
     assert ours.probabilities_.min() >= 0.0
     assert ours.probabilities_.max() <= 1.0

@@ -1,8 +1,14 @@
-"""How the engine compiles: lazily, without the interpreter lock, kept on disk between runs."""
+"""How the engine compiles: lazily, without the interpreter lock, kept on disk between runs.
+
+What is kept is dropped when any source of the engine is newer: numba looks at
+the file of a kernel alone, and would go on with old copies of what it calls.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -37,3 +43,28 @@ def inner(function: F) -> F:
     there and back: measured 200 ns a call, three quarters of a whole search.
     """
     return cast("F", _COMPILE(nogil=True, error_model="numpy", _nrt=False)(function))
+
+
+def drop_outdated(engine: Path) -> int:
+    """Drop the indices of compiled kernels that are older than the newest source below a folder.
+
+    Parameters
+    ----------
+    engine
+        Folder of the sources; compiled kernels lie in `__pycache__` folders below it.
+
+    Returns
+    -------
+    int
+        Indices dropped. One that cannot be dropped, in a folder that is not ours to write, is left.
+    """
+    newest, dropped = max((source.stat().st_mtime_ns for source in engine.rglob("*.py")), default=0), 0
+    for index in engine.rglob("__pycache__/*.nbi"):
+        with contextlib.suppress(OSError):
+            if index.stat().st_mtime_ns < newest:
+                index.unlink()
+                dropped += 1
+    return dropped
+
+
+drop_outdated(Path(__file__).parents[1])
