@@ -19,6 +19,7 @@ from membergate.market.mapping import shipped_mappings
 from membergate.market.schema import TABLES
 from membergate.operations.coverage import coverage
 from membergate.operations.features import card
+from membergate.operations.policies import LIBRARY, shipped_policy
 from membergate.store.tabular import SCHEMA
 
 KINDS = {
@@ -43,6 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/market-schema.md": market_schema,
         "reference/mappings.md": mappings,
         "reference/decision-record.md": decision_record,
+        "reference/policy-rules.md": policy_rules,
         "reference/errors.md": errors,
     }
     for path, make in pages.items():
@@ -116,6 +118,27 @@ def decision_record() -> Iterator[str]:
     yield "`evidence`, `counterfactual`, `caps` and `contributions` are JSON documents.\n"
     yield "| column | type |\n|---|---|"
     yield from (f"| `{field.name}` | {_type(str(field.type))} |" for field in SCHEMA)
+
+
+def policy_rules() -> Iterator[str]:
+    """Write one section a rule of the library, with the examples that hit it."""
+    library = shipped_policy(LIBRARY)
+    yield "# Policy rules\n\nThe shipped library, `membergate policy show library`: rules to copy into your own policy."
+    yield "Its thresholds come from reasoning, not from your data: try them with `membergate replay` first.\n"
+    for rule in library.rules:
+        yield f"## {rule.rule_id}\n\n{rule.purpose}\n"
+        yield "| property | value |\n|---|---|"
+        yield f"| checkpoint | {rule.checkpoint} |"
+        yield f"| hits when | `{_cell(rule.when.text)}` |"
+        yield f"| spared when | `{_cell(rule.unless.text if rule.unless else '')}` |"
+        yield f"| at least | {rule.at_least} |"
+        yield f"| reason | `{rule.reason}` |"
+        yield f"| may hit | {_cell(rule.false_positives)} |"
+        for example in library.examples:
+            if rule.rule_id in example.hits:
+                said = ", ".join(f"{name} = {witnessed.value}" for name, witnessed in example.evidence.items())
+                yield f"| example | {said} |"
+        yield ""
 
 
 def errors() -> Iterator[str]:

@@ -112,7 +112,7 @@ def test_policies_are_shown_and_compared(run: CommandLine, tmp_path: Path) -> No
     compared = json.loads(run("policy", "diff", draft(tmp_path), draft(tmp_path, "2"), "--json", *where)[1])
     assert compared == [{"path": "version", "old": "1", "new": "2"}]
     code, _, err = run("policy", "show", "nothing", *where)
-    assert (code, "default, strict, live" in err) == (2, True)
+    assert (code, "default, strict, library, live" in err) == (2, True)
 
 
 def test_a_policy_decides_only_while_it_is_in_effect(run: CommandLine, place: Workspace, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 policies = typer.Typer(help="Policies: check, compare and try them, and lead them from a draft to the door and back.")
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="POLICY", help="A file, default, strict, live, or NAME-VERSION on record.")
+    str, typer.Argument(metavar="POLICY", help="A file, default, strict, library, live, or NAME-VERSION on record.")
 ]
 NoteOption = Annotated[str, typer.Option(help="Why, for the history.")]
 EXIT_REFUSED = 1

@@ -13,12 +13,14 @@ from membergate.operations.workspace import Workspace, write_atomically
 DEFAULT = "default"
 STRICT = "strict"
 """The strict-threshold rule that membergate replaces, kept as the yardstick of every report."""
-SHIPPED = (DEFAULT, STRICT)
+LIBRARY = "library"
+"""Documented rules for the domain's patterns, to copy from."""
+SHIPPED = (DEFAULT, STRICT, LIBRARY)
 """The policies that come with membergate."""
 
 
 def shipped_policy(name: str) -> Policy:
-    """Load a policy that comes with membergate: `default` or `strict`."""
+    """Load a policy that comes with membergate: `default`, `strict` or `library`."""
     text = resources.files("membergate.deciding").joinpath("policies", f"{name}.yaml").read_text(encoding="utf-8")
     return load_policy(text, origin=f"{name}.yaml (shipped)", vocabulary=vocabulary())
 
