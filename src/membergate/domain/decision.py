@@ -34,12 +34,15 @@ class Caps:
         Benefit value in a calendar month, in the currency's minor unit.
     orders_per_day
         Member-price orders a day.
+    promotion_stock_ratio
+        Share of a promotion's stock of one SKU, in (0, 1].
     """
 
     units_per_sku: int | None = None
     window_days: int | None = None
     benefit_minor_per_month: int | None = None
     orders_per_day: int | None = None
+    promotion_stock_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

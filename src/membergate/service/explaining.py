@@ -54,11 +54,13 @@ def _belief(decision: Decision) -> str:
 
 
 def _limits(caps: Caps) -> list[str]:
+    stock = caps.promotion_stock_ratio
     window = "" if caps.window_days is None else f" in {caps.window_days} days"
     limits = [
         (caps.units_per_sku, f"{caps.units_per_sku} units of one SKU{window}"),
         (caps.benefit_minor_per_month, f"a benefit of {caps.benefit_minor_per_month} minor units a calendar month"),
         (caps.orders_per_day, f"{caps.orders_per_day} orders a day"),
+        (stock, f"{stock or 0:.2%} of a promotion's stock of one SKU"),
     ]
     return [text for limit, text in limits if limit is not None]
 

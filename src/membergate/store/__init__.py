@@ -1,5 +1,6 @@
-"""The operational record: decisions, risk lists and policies, kept on SQLite or PostgreSQL; and a Parquet form."""
+"""The operational record on SQLite or PostgreSQL: decisions, risk lists, policies, cap uses; and a Parquet form."""
 
+from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
 from membergate.store.listing import RiskListRecord
@@ -9,6 +10,7 @@ from membergate.store.record import OperationalRecord
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
 
 __all__ = [
+    "CapLedger",
     "OperationalRecord",
     "PolicyEvent",
     "PolicyRecord",

@@ -72,6 +72,7 @@ class CapsDocument(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     window_days: int | None = None
     benefit_minor_per_month: int | None = None
     orders_per_day: int | None = None
+    promotion_stock_ratio: float | None = None
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -224,8 +225,20 @@ def counterfactual_document(counterfactual: Counterfactual) -> CounterfactualDoc
 
 
 def caps_document(caps: Caps) -> CapsDocument:
-    """Give caps as a document."""
-    return CapsDocument(caps.units_per_sku, caps.window_days, caps.benefit_minor_per_month, caps.orders_per_day)
+    """Give caps as a document.
+
+    Raises
+    ------
+    BadInputError
+        If the share of a promotion's stock is not finite.
+    """
+    return CapsDocument(
+        caps.units_per_sku,
+        caps.window_days,
+        caps.benefit_minor_per_month,
+        caps.orders_per_day,
+        None if caps.promotion_stock_ratio is None else _finite(caps.promotion_stock_ratio, "caps"),
+    )
 
 
 def _evidence_value(witnessed: Evidence) -> bool | int | float | str:
@@ -254,7 +267,13 @@ def _counterfactual(document: CounterfactualDocument) -> Counterfactual:
 
 
 def _caps(document: CapsDocument) -> Caps:
-    return Caps(document.units_per_sku, document.window_days, document.benefit_minor_per_month, document.orders_per_day)
+    return Caps(
+        document.units_per_sku,
+        document.window_days,
+        document.benefit_minor_per_month,
+        document.orders_per_day,
+        document.promotion_stock_ratio,
+    )
 
 
 def _json(document: object) -> str:

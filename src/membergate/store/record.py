@@ -14,6 +14,7 @@ from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import UnknownSubjectError
 from membergate.domain.listing import entries_behind
+from membergate.store.caps import CapLedger
 from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.listing import RiskListRecord
@@ -60,6 +61,7 @@ class OperationalRecord:
         self._link = insert(DECISION_ENTRIES).on_conflict_do_nothing(index_elements=["entry_id", "decision_id"])
         self.lists = RiskListRecord(engine, origin)
         self.policies = PolicyRecord(engine, origin)
+        self.caps = CapLedger(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.

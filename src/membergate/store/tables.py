@@ -139,3 +139,16 @@ POLICY_EVENTS = Table(
     Index("policy_events_by_policy", "digest", "number"),
 )
 """Into which state a policy version came, when, by whom, and why. Its state is that of its last row."""
+
+CAP_USES = Table(
+    "cap_uses",
+    METADATA,
+    Column("use_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("units", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("used_at", UtcInstant, nullable=False),
+    Column("released_at", UtcInstant),
+    Index("cap_uses_by_key", "key", "used_at"),
+)
+"""What was used up of a limit: one row a use and limit. A use that was given back keeps its row."""

@@ -35,6 +35,7 @@ class CapsPart(_Part, frozen=True):
     window_days: Count | None = None
     benefit_minor_per_month: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     orders_per_day: Count | None = None
+    promotion_stock_ratio: Annotated[float, Meta(gt=0, le=1)] | None = None
 
 
 class CapsTable(_Part, frozen=True):

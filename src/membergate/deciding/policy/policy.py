@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from membergate.deciding.policy.condition import Condition
 from membergate.deciding.policy.economics import Economics
@@ -13,6 +14,8 @@ from membergate.domain.decision import Caps
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.evidence import Evidence, EvidenceKind
 from membergate.domain.listing import SubjectType
+
+_Limit = TypeVar("_Limit", int, float)
 
 CARRYING_CAPS = frozenset(
     {Disposition.ADMIT_CAPPED, Disposition.TRIAL, Disposition.LIMIT_QUANTITY, Disposition.SUSPEND_BENEFIT}
@@ -371,8 +374,9 @@ def tighter(a: Caps, b: Caps) -> Caps:
         window_days=max((days for days in (a.window_days, b.window_days) if days is not None), default=None),
         benefit_minor_per_month=_lowest(a.benefit_minor_per_month, b.benefit_minor_per_month),
         orders_per_day=_lowest(a.orders_per_day, b.orders_per_day),
+        promotion_stock_ratio=_lowest(a.promotion_stock_ratio, b.promotion_stock_ratio),
     )
 
 
-def _lowest(a: int | None, b: int | None) -> int | None:
+def _lowest(a: _Limit | None, b: _Limit | None) -> _Limit | None:
     return min((limit for limit in (a, b) if limit is not None), default=None)

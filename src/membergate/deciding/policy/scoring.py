@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """No model said anything."""
     OPERATOR_CAP = "OPERATOR_CAP"
     """As many accounts of this operator as may hold membership already do, or nobody can say how many."""
+    CAP_REACHED = "CAP_REACHED"
+    """At an order: the member's limits leave fewer units at the member's price than were asked for."""
     WITNESS_FAILED = "WITNESS_FAILED"
     """A source that should have answered did not."""
     EXPLORED = "EXPLORED"
