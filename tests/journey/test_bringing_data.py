@@ -55,6 +55,22 @@ def test_coverage_in_words(run: CommandLine, tmp_path: Path) -> None:
     assert "What the mapping feeds" in out
 
 
+def test_a_proposal_to_confirm(run: CommandLine, tmp_path: Path) -> None:
+    """Without a shipped mapping the analyst has one proposed, reads why, and ingests through it."""
+    folder = write_layout("shopify", tmp_path / "export")
+    code, out, _ = run("map", "suggest", folder)
+    assert code == 0
+    assert "called like 'lineitem price'; decimals, so the unit is the major one" in out
+    code, out, _ = run("map", "suggest", folder, "--out", tmp_path / "mine.yaml")
+    assert code == 0
+    assert "columns proposed" in out
+    code, out, _ = run("map", "suggest", folder, "--json")
+    assert json.loads(out)["missing"] == []
+    code, out, _ = run("ingest", folder, "--mapping", tmp_path / "mine.yaml", "--workspace", tmp_path / "w", "--json")
+    assert code == 0
+    assert {t["table"]: t["loaded"] for t in json.loads(out)["tables"]}["orders"] > 0
+
+
 def test_a_mapping_that_does_not_exist(run: CommandLine) -> None:
     """A wrong name is told the right ones."""
     code, out, err = run("map", "coverage", "shopfy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,9 @@ from membergate.cli.settings import JsonOption
 
 if TYPE_CHECKING:
     from membergate.operations.coverage import Coverage
+
+SURE = 0.9
+"""Confidence from which on a proposed column is counted as sure."""
 
 mappings = typer.Typer(help="Mapping files: which ship, what they feed, a proposal for a folder.")
 
@@ -51,6 +55,32 @@ def show_coverage(
         print_json(covered)
         return
     print_coverage(covered)
+
+
+@mappings.command("suggest")
+def suggest_mapping(
+    folder: Annotated[Path, typer.Argument(help="A folder with one file or folder of Parquet parts per table.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Mapping file to write; else it is printed.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a mapping from names and a sample of values, with how sure each line is and why, for you to confirm."""
+    from membergate.cli.markets import progress
+    from membergate.operations.suggest import suggest
+
+    with progress() as bar:
+        task = bar.add_task("looking")
+        proposal = suggest(folder, out, progress=lambda name: bar.update(task, description=f"looking at {name}"))
+    if as_json:
+        print_json(proposal)
+    elif out is None:
+        print(proposal.text, end="")
+    else:
+        sure = sum(column.confidence >= SURE for column in proposal.columns)
+        say(f"{len(proposal.columns)} columns proposed, {sure} of them with confidence {SURE} or more: {out}")
+        if proposal.missing:
+            say(f"required and not found: {', '.join(proposal.missing)}")
+        say(f"look through it, then: membergate ingest {folder} --mapping {out}")
 
 
 def print_coverage(covered: Coverage) -> None:
