@@ -4,7 +4,7 @@ Both run in a process of their own, in one run: the scan decodes every column th
 value; the features compute all of the catalogue for 500,000 accounts, each as of its own application. Printed are CPU
 seconds, their ratio (target: at most 6) and the peak of resident memory (target: under 3 GiB).
 
-Usage: `python benchmarks/features.py [--lines 5000000] [--accounts 500000] [--seed 1]`
+Usage: `python benchmarks/features.py [--lines 5000000] [--accounts 500000] [--seed 1] [--threads 2]`
 """
 
 from __future__ import annotations
@@ -33,79 +33,90 @@ TARGET_GIB = 3.0
 MEMORY_LIMIT = "1700MB"
 """What DuckDB may use; the rest of the peak is the spine, the answers and Python itself."""
 LAST_DAY = datetime(2025, 12, 31, tzinfo=UTC)
-_DAY = "86400000000"
 
 
-def generate(folder: Path, lines: int, accounts: int, seed: int) -> None:
+def _seen_from(instant: str) -> str:
+    """Write the version columns of rows that may be seen from an instant on."""
+    return f"{instant} AS ingested_at, {instant} AS visible_at, NULL::TIMESTAMP AS superseded_at"
+
+
+_ALWAYS = _seen_from("TIMESTAMP '1970-01-01'")
+_DRAWS = """
+CREATE MACRO draw(i, salt, n) AS (HASH(i * 1000003 + salt + GETVARIABLE('seed') * 7919) % n)::BIGINT;
+CREATE MACRO name(prefix, i) AS prefix || '-' || LPAD(TO_BASE((HASH(i) >> 4)::BIGINT, 32), 12, '0');
+CREATE TABLE o AS
+SELECT *, CASE WHEN a % 10 = 0 THEN GETVARIABLE('accounts') + a // 500 WHEN draw(i, 4, 10) < 9 THEN a
+  ELSE draw(i, 5, GETVARIABLE('accounts')) END AS place
+FROM (SELECT i, draw(i, 1, GETVARIABLE('accounts')) AS a,
+    TIMESTAMP '2025-01-01' + TO_MICROSECONDS(draw(i, 2, 364 * 86400000000)) AS t
+  FROM RANGE(GETVARIABLE('orders')) r(i));
+"""
+_MARKET = {
+    "orders": f"""
+        SELECT name('o', i) AS order_id, name('a', a) AS account_id, t AS ordered_at, 'paid' AS status,
+          'CNY' AS currency, draw(i, 3, 90000) AS total_minor, name('p', place) AS address_id,
+          name('r', CASE WHEN draw(i, 6, 10) < 8 THEN a ELSE draw(i, 7, GETVARIABLE('accounts')) END) AS recipient_tok,
+          CASE WHEN draw(i, 8, 30) = 0 THEN 'company' ELSE 'none' END AS invoice_type, draw(i, 9, 20) = 0 AS gift,
+          CASE WHEN draw(i, 10, 40) = 0 THEN 'group_buy' ELSE 'consumer' END AS lane, {_seen_from("t")}
+        FROM o""",
+    "order_lines": f"""
+        SELECT name('l', j) AS line_id, name('o', i) AS order_id,
+          name('s', FLOOR(GETVARIABLE('skus') * POW(draw(j, 11, 1000000) / 1e6, 2.5))::BIGINT) AS sku_id,
+          1 + CASE WHEN draw(j, 12, 5) = 0 THEN draw(j, 13, 6) ELSE 0 END AS quantity,
+          1000 + draw(j, 14, 9000) AS list_price_minor, 900 + draw(j, 14, 8000) AS net_price_minor,
+          draw(j, 15, 300) AS member_discount_minor, name('a', a) AS account_id, t AS ordered_at, {_seen_from("t")}
+        FROM (SELECT *, i * 2 + k AS j FROM o, RANGE(2) r(k))""",
+    "shipments": f"""
+        SELECT name('h', i) AS shipment_id, name('o', i) AS order_id, name('p', place) AS address_id,
+          t + TO_DAYS((1 + draw(i, 16, 5))::INTEGER) AS delivered_at, name('a', a) AS account_id, t AS ordered_at,
+          {_seen_from("delivered_at")}
+        FROM o""",
+    "applications": f"""
+        SELECT name('q', a) AS application_id, name('a', a) AS account_id, 'plus' AS plan,
+          TIMESTAMP '2025-11-01' + TO_MICROSECONDS(draw(a, 17, 60 * 86400000000)) AS submitted_at,
+          {_seen_from("submitted_at")}
+        FROM RANGE(GETVARIABLE('accounts')) r(a)""",
+    "accounts": f"""
+        SELECT name('a', a) AS account_id, TIMESTAMP '2024-12-31' AS registered_at, 'r1' AS region_code,
+          'personal' AS declared_use, {_seen_from("registered_at")} FROM RANGE(GETVARIABLE('accounts')) r(a)""",
+    "skus": f"""
+        SELECT name('s', s) AS sku_id, 'w' || s % 12 AS category_l1, 'c' || s % 80 AS category_l2,
+          CASE WHEN s % 10 = 0 THEN 5 END AS limit_quantity, 30 AS limit_window_days,
+          CASE WHEN s % 3 > 0 THEN 1000 + draw(s, 18, 9000) END AS market_price_minor, {_ALWAYS}
+        FROM RANGE(GETVARIABLE('skus')) r(s)""",
+    "addresses": f"""
+        SELECT name('p', p) AS address_id, 'g' || p // 3 AS geohash,
+          CASE WHEN p < GETVARIABLE('accounts') THEN 'home' WHEN p % 2 = 0 THEN 'dorm' ELSE 'pickup' END AS kind,
+          {_ALWAYS}
+        FROM RANGE(GETVARIABLE('accounts') + GETVARIABLE('accounts') // 500) r(p)""",
+    "promotions": f"""
+        SELECT 'n' || m AS promotion_id, 'sale' AS name, MAKE_TIMESTAMP(2025, m, 9, 0, 0, 0) AS starts_at,
+          MAKE_TIMESTAMP(2025, m, 12, 0, 0, 0) AS ends_at, {_seen_from("starts_at")}
+        FROM (VALUES (3), (6), (9), (11), (12)) v(m)""",
+}
+"""Table -> the SELECT of its rows."""
+
+
+def generate(folder: Path, lines: int, accounts: int, seed: int) -> dict[str, float]:
     """Write a market of Parquet parts, sorted by account and time as a warehouse writes them."""
-    orders, skus = lines // 2, max(lines // 125, 10)
+    before = cpu_seconds()
+    folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "3GB", "temp_directory": str(folder / "spill")})
-    connection.execute(
-        f"""
-        CREATE MACRO draw(i, salt, n) AS (HASH(i * 1000003 + salt + {seed} * 7919) % n)::BIGINT;
-        CREATE MACRO name(prefix, i) AS prefix || '-' || LPAD(TO_BASE((HASH(i) >> 4)::BIGINT, 32), 12, '0');
-        CREATE TABLE o AS
-        SELECT *, CASE WHEN a % 10 = 0 THEN {accounts} + a // 500 WHEN draw(i, 4, 10) < 9 THEN a
-          ELSE draw(i, 5, {accounts}) END AS place
-        FROM (SELECT i, draw(i, 1, {accounts}) AS a,
-            TIMESTAMP '2025-01-01' + TO_MICROSECONDS(draw(i, 2, 364 * {_DAY})) AS t FROM RANGE({orders}) r(i));
-        """
-    )
-    versions = "{t} AS ingested_at, {t} AS visible_at, NULL::TIMESTAMP AS superseded_at"
-    always = versions.format(t="TIMESTAMP '1970-01-01'")
-    parts = {
-        "orders": f"""
-            SELECT name('o', i) AS order_id, name('a', a) AS account_id, t AS ordered_at, 'paid' AS status,
-              'CNY' AS currency, draw(i, 3, 90000) AS total_minor, name('p', place) AS address_id,
-              name('r', CASE WHEN draw(i, 6, 10) < 8 THEN a ELSE draw(i, 7, {accounts}) END) AS recipient_tok,
-              CASE WHEN draw(i, 8, 30) = 0 THEN 'company' ELSE 'none' END AS invoice_type, draw(i, 9, 20) = 0 AS gift,
-              CASE WHEN draw(i, 10, 40) = 0 THEN 'group_buy' ELSE 'consumer' END AS lane, {versions.format(t="t")}
-            FROM o ORDER BY account_id, t""",
-        "order_lines": f"""
-            SELECT name('l', j) AS line_id, name('o', i) AS order_id,
-              name('s', FLOOR({skus} * POW(draw(j, 11, 1000000) / 1e6, 2.5))::BIGINT) AS sku_id,
-              1 + CASE WHEN draw(j, 12, 5) = 0 THEN draw(j, 13, 6) ELSE 0 END AS quantity,
-              1000 + draw(j, 14, 9000) AS list_price_minor, 900 + draw(j, 14, 8000) AS net_price_minor,
-              draw(j, 15, 300) AS member_discount_minor, name('a', a) AS account_id, t AS ordered_at,
-              {versions.format(t="t")}
-            FROM (SELECT *, i * 2 + k AS j FROM o, RANGE(2) r(k)) ORDER BY account_id, t""",
-        "shipments": f"""
-            SELECT name('h', i) AS shipment_id, name('o', i) AS order_id, name('p', place) AS address_id,
-              t + TO_DAYS((1 + draw(i, 16, 5))::INTEGER) AS delivered_at, name('a', a) AS account_id, t AS ordered_at,
-              {versions.format(t="delivered_at")}
-            FROM o ORDER BY account_id, t""",
-        "applications": f"""
-            SELECT name('q', a) AS application_id, name('a', a) AS account_id, 'plus' AS plan,
-              TIMESTAMP '2025-11-01' + TO_MICROSECONDS(draw(a, 17, 60 * {_DAY})) AS submitted_at,
-              {versions.format(t="submitted_at")}
-            FROM RANGE({accounts}) r(a)""",
-        "accounts": f"""
-            SELECT name('a', a) AS account_id, TIMESTAMP '2024-12-31' AS registered_at, 'r1' AS region_code,
-              'personal' AS declared_use, {versions.format(t="registered_at")} FROM RANGE({accounts}) r(a)""",
-        "skus": f"""
-            SELECT name('s', s) AS sku_id, 'w' || s % 12 AS category_l1, 'c' || s % 80 AS category_l2,
-              CASE WHEN s % 10 = 0 THEN 5 END AS limit_quantity, 30 AS limit_window_days,
-              CASE WHEN s % 3 > 0 THEN 1000 + draw(s, 18, 9000) END AS market_price_minor, {always}
-            FROM RANGE({skus}) r(s)""",
-        "addresses": f"""
-            SELECT name('p', p) AS address_id, 'g' || p // 3 AS geohash,
-              CASE WHEN p < {accounts} THEN 'home' WHEN p % 2 = 0 THEN 'dorm' ELSE 'pickup' END AS kind, {always}
-            FROM RANGE({accounts} + {accounts} // 500) r(p)""",
-        "promotions": f"""
-            SELECT 'n' || m AS promotion_id, 'sale' AS name, MAKE_TIMESTAMP(2025, m, 9, 0, 0, 0) AS starts_at,
-              MAKE_TIMESTAMP(2025, m, 12, 0, 0, 0) AS ends_at, {versions.format(t="starts_at")}
-            FROM (VALUES (3), (6), (9), (11), (12)) v(m)""",
-    }
-    for name, sql in parts.items():
-        connection.execute(
-            f"COPY ({sql}) TO {literal(str(folder / name) + '.parquet')} (FORMAT parquet, COMPRESSION zstd)"
-        )
+    sizes = {"orders": lines // 2, "skus": max(lines // 125, 10), "accounts": accounts, "seed": seed}
+    for name, size in sizes.items():
+        connection.execute(f"SET VARIABLE {name} = ?::BIGINT", [size])
+    connection.execute(_DRAWS)
+    for name, sql in _MARKET.items():
+        order = "account_id, visible_at" if " AS account_id" in sql else "visible_at"
+        file = literal(str(folder / name) + ".parquet")
+        connection.execute(f"COPY ({sql} ORDER BY {order}) TO {file} (FORMAT parquet, COMPRESSION zstd)")
+    return {"cpu_s": cpu_seconds() - before, "peak_gib": peak_gib()}
 
 
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+def connect(folder: Path, threads: int) -> duckdb.DuckDBPyConnection:
     """Open the market as a warehouse would."""
     settings: dict[str, str | int] = {
-        "threads": 2,
+        "threads": threads,
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(folder / "spill"),
     }
@@ -115,9 +126,9 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def scan(folder: Path) -> dict[str, float]:
+def scan(folder: Path, threads: int) -> dict[str, float]:
     """Decode and hash every value of every column that a feature reads."""
-    connection = connect(folder)
+    connection = connect(folder, threads)
     read: dict[str, set[str]] = {}
     for feature in CATALOGUE.values():
         for reference in uses(measures_of(feature)):
@@ -135,9 +146,9 @@ def scan(folder: Path) -> dict[str, float]:
     return {"cpu_s": cpu_seconds() - before, "peak_gib": peak_gib()}
 
 
-def features(folder: Path) -> dict[str, float]:
+def features(folder: Path, threads: int) -> dict[str, float]:
     """Compute the whole catalogue for every application; norms are read, as a door reads those of its model."""
-    connection = connect(folder)
+    connection = connect(folder, threads)
     norms = Norms.load(folder / "norms")
     asked = connection.execute("SELECT application_id, account_id, submitted_at FROM applications").fetchnumpy()
     accounts = asked["account_id"]
@@ -151,10 +162,10 @@ def features(folder: Path) -> dict[str, float]:
     return {"cpu_s": spent, "peak_gib": peak_gib(), "rows": float(n), "observed": observed}
 
 
-def norms_of(folder: Path) -> dict[str, float]:
+def norms_of(folder: Path, threads: int) -> dict[str, float]:
     """Fit the norms, once a model."""
     before = cpu_seconds()
-    fit_norms(connect(folder), LAST_DAY.replace(month=11, day=1)).save(folder / "norms")
+    fit_norms(connect(folder, threads), LAST_DAY.replace(month=11, day=1)).save(folder / "norms")
     return {"cpu_s": cpu_seconds() - before, "peak_gib": peak_gib()}
 
 
@@ -178,18 +189,18 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=5_000_000)
     parser.add_argument("--accounts", type=int, default=500_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="threads of the scan and of the features alike")
     parser.add_argument("--folder", type=Path, help="keep the market here, and use it again if it is there")
-    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("generate", *PARTS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
-        print(json.dumps(PARTS[arguments.part](arguments.folder)))
+        print(json.dumps(_part(arguments)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary)
-        if not (folder / "promotions.parquet").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            generate(folder, arguments.lines, arguments.accounts, arguments.seed)
-        measured = {part: _apart(part, folder) for part in PARTS}
+        arguments.folder = arguments.folder or Path(temporary) / "market"
+        if not (arguments.folder / "promotions.parquet").exists():
+            _apart("generate", arguments)
+        measured = {part: _apart(part, arguments) for part in PARTS}
     print(f"{arguments.lines:,} order lines, {arguments.accounts:,} accounts, {len(CATALOGUE)} features")
     for part, figures in measured.items():
         print(f"  {part:10s} {figures['cpu_s']:7.2f} CPU s   peak {figures['peak_gib']:.2f} GiB")
@@ -198,9 +209,19 @@ def main() -> None:
     print(f"  peak       {measured['features']['peak_gib']:7.2f} GiB     (target {TARGET_GIB:g})")
 
 
-def _apart(part: str, folder: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--part", part, "--folder", str(folder)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+def _part(arguments: argparse.Namespace) -> dict[str, float]:
+    if arguments.part == "generate":
+        return generate(arguments.folder, arguments.lines, arguments.accounts, arguments.seed)
+    return PARTS[arguments.part](arguments.folder, arguments.threads)
+
+
+def _apart(part: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Do one part in a process of its own, whose CPU and memory are nobody else's."""
+    names = ("lines", "accounts", "seed", "threads", "folder")
+    options = [text for name in names for text in (f"--{name}", str(getattr(arguments, name)))]
+    answer = subprocess.run(
+        [sys.executable, __file__, "--part", part, *options], check=True, capture_output=True, text=True
+    )
     figures: dict[str, float] = json.loads(answer.stdout)
     return figures
 

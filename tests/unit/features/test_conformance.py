@@ -43,7 +43,7 @@ def test_missing_columns_are_typed(trial: Trial) -> None:
 
 
 def test_a_long_spine_is_read_like_a_short_one(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How shared things are read depends on the spine's length; what is said of them does not."""
-    monkeypatch.setattr(computation, "FEW_ROWS", 0)
+    """A long spine is answered in parts, and reads what is shared once for all; what is said of it does not change."""
+    monkeypatch.setattr(computation, "PART_ROWS", 7)
     again = trial.again(trial.market)
     assert again.values.tobytes() == trial.batch.values.tobytes()

@@ -8,9 +8,8 @@ do. Measures that aggregate a relation itself share one query, their windows as 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
@@ -37,7 +36,6 @@ from membergate.learning.features.grains import (
 from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
 from membergate.learning.features.sharing import (
     EARLIEST,
-    INSTANTS,
     LATEST,
     PROMOTION_DAYS,
     SHARED_DELIVERIES,
@@ -49,29 +47,18 @@ from membergate.learning.features.sharing import (
     shared_deliveries,
     sightings,
 )
-
-
-@dataclass(frozen=True)
-class Step:
-    """One statement of a program.
-
-    Parameters
-    ----------
-    sql
-        A SELECT.
-    table
-        The temporary table that it fills; empty for a query, which gives `row_id` and one column per measure, one row
-        per spine row that the grain knows.
-    measures
-        The query's measures.
-    done_with
-        Temporary tables that no later step reads.
-    """
-
-    sql: str
-    table: str = ""
-    measures: tuple[str, ...] = ()
-    done_with: tuple[str, ...] = ()
+from membergate.learning.features.statements import (
+    Program,
+    Step,
+    cut,
+    joined,
+    joins_of,
+    looked_up,
+    query,
+    with_counts,
+    with_ends,
+    without_detours,
+)
 
 
 @dataclass
@@ -110,8 +97,8 @@ class Compiler:
     scalars
         The norms' scalars, which `PRIOR` reads.
     is_few
-        Whether the spine is short, so that what is shared is better read for its own things only. No value depends on
-        it.
+        Whether the spine is short: one part, for which what is shared is better read for its own things only. No value
+        depends on it.
     """
 
     def __init__(self, columns: Columns, scalars: Mapping[str, float], *, is_few: bool = False) -> None:
@@ -122,8 +109,9 @@ class Compiler:
         self._outputs: dict[str, dict[str, str]] = {}
         self._reach_days: dict[str, int] = {}
         self._groups: dict[_Key, _Group] = {}
+        self._shared: dict[str, str] = {}
 
-    def compile(self, measures: Mapping[str, Measure]) -> tuple[Step, ...]:
+    def compile(self, measures: Mapping[str, Measure]) -> Program:
         """Compile measures by name; each must be computable from the columns.
 
         Raises
@@ -138,15 +126,18 @@ class Compiler:
                 self._outputs.setdefault(measure.grain, {})[name] = sql
             else:
                 self._group(key).outputs[name] = self._over(key, measure.sql)
-        steps: list[Step] = []
+        own: list[Step] = []
         # One relation after the other, so that only one of them is in memory.
-        for relation in (name for name in RELATIONS if name in self._relations):
-            steps += self._relation_steps(RELATIONS[relation])
+        for relation in (RELATIONS[name] for name in RELATIONS if name in self._relations):
+            own += [] if relation.is_static else self._relation_steps(relation)
             for key, group in self._groups.items():
-                if relation_of(key.grain).name == relation:
-                    steps += [Step(sql, table) for table, sql in self._group_tables(key).items()]
-                    steps += [_query(key.table, group.outputs)] if group.outputs else []
-        return _with_ends(steps)
+                if relation_of(key.grain) is relation:
+                    own += [Step(sql, table) for table, sql in self._group_tables(key).items()]
+                    own += [query(key.table, group.outputs)] if group.outputs else []
+        shared = [Step(sql, table) for table, sql in self._shared.items()]
+        if self._is_few:
+            return Program((), with_ends(without_detours(shared + own)))
+        return Program(tuple(shared), with_ends(without_detours(own)))
 
     def _seen_in(self, key: _Key) -> exp.Expr | None:
         """Give the condition under which a relation's row counts for a measure that aggregates it directly."""
@@ -179,6 +170,10 @@ class Compiler:
             group.added.add(name)
             for looked_up_by in declared.behind(name):
                 self._resolve(key, looked_up_by)
+            for lookup in declared.lookups:
+                if name in lookup.columns and lookup.is_market and self._is_in_market(lookup, name):
+                    asked = {column for alias, column in columns_of(lookup.on) if alias == "n"}
+                    self._relations.setdefault(lookup.table, set()).update({name, *asked})
         elif name not in group.keys and name not in group.columns:
             group.columns[name] = self._over(self._source(key), declared.columns[name])
         return name
@@ -220,16 +215,13 @@ class Compiler:
 
     def _relation_steps(self, relation: Relation) -> list[Step]:
         """Give the table of a relation: the one place where market tables meet the spine, cut as of its instants."""
-        columns = {
-            name: self._written(best_alternative(relation, name, self._columns))
-            for name in sorted(self._relations[relation.name])
-        }
+        columns = self._asked_of(relation)
         joins = joins_of(relation, columns.values())
         parts = ["x.row_id", "x.member_no", "x.is_self"]
         source, where = f"{SPINE} AS x", "x.is_self"
         if relation.table:
             parts.append(f"{age_days(relation.event_time)} AS age_days")
-            source += f' JOIN "{relation.table}" AS e ON e.account_id = x.account_id AND {_cut("e")}'
+            source += f' JOIN "{relation.table}" AS e ON e.account_id = x.account_id AND {cut("e")}'
             reach = self._reach_days[relation.name]
             time = f"e.{relation.event_time}"
             # The first two only spare the join what the third and the cut would throw away after it.
@@ -238,115 +230,121 @@ class Compiler:
                 f"AND {time} > x.as_of - INTERVAL {reach} DAY"
             )
         parts += [f"{sql} AS {name}" for name, sql in columns.items()]
-        source += "".join(joined(join, as_of=True) for join in joins)
-        table = f"feature_{relation.name}"
-        read = {relation.table, *(join.table for join in joins)}
-        steps = [Step(sql, name) for name, sql in self._derived().items() if name in read]
-        steps.append(Step(f"SELECT {', '.join(parts)} FROM {source} WHERE {where}", table))
+        source += "".join(self._joined(join, as_of=True) for join in joins)
+        self._derive(relation.table)
+        steps = [Step(f"SELECT {', '.join(parts)} FROM {source} WHERE {where}", f"feature_{relation.name}")]
         outputs = self._outputs.get(relation.name)
-        return [*steps, _query(table, outputs)] if outputs else steps
+        return [*steps, query(f"feature_{relation.name}", outputs)] if outputs else steps
+
+    def _static(self, relation: Relation) -> str:
+        """Give the SELECT of a table without events: it keeps its versions, to be cut where it is joined."""
+        columns = self._asked_of(relation)
+        joins = "".join(self._joined(join, as_of=False) for join in joins_of(relation, columns.values()))
+        parts = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+        return f'SELECT {parts}, e.visible_at, e.superseded_at FROM "{relation.table}" AS e{joins}'
+
+    def _asked_of(self, relation: Relation) -> dict[str, str]:
+        """Give the columns that are asked of a relation, each as its best alternative."""
+        return {
+            name: self._written(best_alternative(relation, name, self._columns))
+            for name in sorted(self._relations[relation.name])
+        }
+
+    def _joined(self, join: Join, *, as_of: bool) -> str:
+        return joined(join, self._read(join.table), as_of=as_of)
+
+    def _read(self, table: str) -> str:
+        """Have what is joined made, once for all parts of a spine; for a short one a static table is a subquery."""
+        self._derive(table)
+        relation = RELATIONS.get(table.removeprefix("feature_"))
+        if relation is None or not relation.is_static:
+            return f'"{table}"'
+        if self._is_few:
+            return f"({self._static(relation)})"
+        self._shared[table] = self._static(relation)
+        return table
 
     def _group_tables(self, key: _Key) -> dict[str, str]:
-        """Give the tables of one grain: pairs first, its groups, and what they share with the whole market."""
+        """Give the tables of one grain: its groups, with what they share with the whole market."""
         grain, group = GRAINS[key.grain], self._groups[key]
-        source = self._source(key).table
-        tables: dict[str, str] = {}
         if grain.companions is not None:
-            tables[f"{key.table}_seen"] = self._sightings(grain.companions, of_table=source)
-            tables[f"{key.table}_first"] = first_seen(grain.companions, f"{key.table}_seen")
-            own = "m.is_self" if key.scope == "account" else "TRUE"
-            tables[f"{key.table}_pairs"] = paired(grain.companions, source, f"{key.table}_first", own=own)
-            source = f"{key.table}_pairs"
-        keys = [f"{sql} AS {name}" for name, sql in group.keys.items()]
-        columns = [f"{sql} AS {alias}" for alias, sql in group.columns.items()]
-        where = f" WHERE {' AND '.join(f'({part})' for part in group.where)}" if group.where else ""
-        positions = ", ".join(str(1 + index) for index in range(1 + len(keys)))
-        sql = f"SELECT {', '.join(['row_id', *keys, *columns])} FROM {source}{where} GROUP BY {positions}"
+            return self._companion_tables(key, grain.companions, group)
+        sql = _grouped(self._source(key).table, group.keys, group.columns, group.where)
         for lookup in grain.lookups:
             sql = self._looked_up(sql, lookup, group.added)
-        shared_counts = [count for count in grain.shared if count.name in group.added]
-        return tables | (self._shared_tables(key.table, sql, shared_counts) if shared_counts else {key.table: sql})
+        counts = [count for count in grain.shared if count.name in group.added]
+        return self._shared_tables(key, sql, counts) if counts else {key.table: sql}
 
-    def _shared_tables(self, table: str, sql: str, counts: Iterable[SharedCount]) -> dict[str, str]:
+    def _companion_tables(self, key: _Key, companions: Companions, group: _Group) -> dict[str, str]:
+        """Give the tables of a grain of pairs: who was seen, the pairs, and the groups: one for itself, one a pair."""
+        source = self._source(key).table
+        seen, first, pairs = (f"{key.table}_{name}" for name in ("seen", "first", "pairs"))
+        own = "m.is_self" if key.scope == "account" else "TRUE"
+        alone = _grouped(source, group.keys | {OTHER: "CAST(NULL AS UBIGINT)"}, group.columns, group.where)
+        both = f"{alone} UNION ALL {_grouped(pairs, group.keys, group.columns, group.where)}"
+        everyone = {seen: self._sightings(companions, of_table=source), first: first_seen(companions, seen)}
+        return self._kept(everyone) | {pairs: paired(companions, source, first, own=own), key.table: both}
+
+    def _shared_tables(self, key: _Key, sql: str, counts: Iterable[SharedCount]) -> dict[str, str]:
         """Give the tables of a grain that counts what it shares: alone, seen and counted, joined as of the instant."""
-        tables = {f"{table}_alone": sql}
-        sql = f"SELECT * FROM {table}_alone"
+        alone, everyone, running = f"{key.table}_alone", dict[str, str](), {}
         for count in counts:
-            seen = f"{table}_{count.name}_seen"
-            tables[seen] = self._sightings(count, of_table=f"{table}_alone")
-            tables[f"{table}_{count.name}"] = running_count(count.keys, seen)
-            match = " AND ".join(f"{count.name}.{key} = g.{key}" for key in count.keys)
-            sql = (
-                f"SELECT g.*, COALESCE({count.name}.accounts, 1) AS {count.name} FROM ({sql}) AS g "
-                f"JOIN {INSTANTS} AS i USING (row_id) ASOF LEFT JOIN {table}_{count.name} AS {count.name} "
-                f"ON {match} AND i.as_of >= {count.name}.changed_at"
-            )
-        return tables | {table: sql}
+            seen, table = f"{key.table}_{count.name}_seen", f"{key.table}_{count.name}"
+            everyone |= {seen: self._sightings(count, of_table=alone), table: running_count(count.keys, seen)}
+            running[count.name] = (self._own_part(table, alone, count.keys), count.keys)
+        counted = with_counts(f"SELECT * FROM {alone}", running)
+        return {alone: sql} | self._kept(everyone) | {key.table: counted}
+
+    def _own_part(self, table: str, of_table: str, keys: Iterable[str]) -> str:
+        """Write what a shared table says of a grain's own things."""
+        return table if self._is_few else f"(FROM {table} SEMI JOIN {of_table} USING ({', '.join(keys)}))"
+
+    def _kept(self, everyone: dict[str, str]) -> dict[str, str]:
+        """Put tables about the whole market among the shared ones; give them back where they are about own things."""
+        if self._is_few:
+            return everyone
+        self._shared |= everyone
+        return {}
 
     def _looked_up(self, sql: str, lookup: Lookup, wanted: set[str]) -> str:
-        """Add a norm's columns to a grain, where they are asked for."""
+        """Add a norm's columns, or a static relation's, to a grain, where they are asked for."""
         columns = {name: text for name, text in lookup.columns.items() if name in wanted}
         if not columns:
             return sql
-        if lookup.is_market:
-            return self._looked_up_in_market(sql, lookup, columns)
-        added = ", ".join(f"{self._written(text)} AS {name}" for name, text in columns.items())
-        return f"SELECT g.*, {added} FROM ({sql}) AS g LEFT JOIN {lookup.table} AS n ON {lookup.on}"
-
-    def _looked_up_in_market(self, sql: str, lookup: Lookup, wanted: Iterable[str]) -> str:
-        """Add columns of a relation without events to a grain, cut as of the row's instant."""
-        relation = RELATIONS[lookup.table]
-        columns = {name: best_alternative(relation, name, self._columns) for name in wanted}
+        if not lookup.is_market:
+            added = ", ".join(f"{self._written(text)} AS {name}" for name, text in columns.items())
+            return f"SELECT g.*, {added} FROM ({sql}) AS g LEFT JOIN {lookup.table} AS n ON {lookup.on}"
+        if not any(self._is_in_market(lookup, name) for name in columns):
+            unknown = ", ".join(f"{RELATIONS[lookup.table].columns[name][-1]} AS {name}" for name in columns)
+            return f"SELECT g.*, {unknown} FROM ({sql}) AS g"
         added = ", ".join(f"{text} AS {name}" for name, text in columns.items())
-        if not any(columns_of(text) for text in columns.values()):
-            return f"SELECT g.*, {added} FROM ({sql}) AS g"
-        on = lookup.on.replace("n.", "e.")
-        return (
-            f"SELECT g.*, {added} FROM ({sql}) AS g JOIN {INSTANTS} AS x USING (row_id) "
-            f'LEFT JOIN "{relation.table}" AS e ON {on} AND {_cut("e")}'
-        )
+        return looked_up(sql, self._read(f"feature_{lookup.table}"), lookup.on, added)
 
-    def _derived(self) -> dict[str, str]:
-        """Give the tables that are made from the market before anything is cut; they keep the version columns."""
-        has_places = "geohash" in self._columns.get("addresses", ())
-        return {
-            PROMOTION_DAYS: promotion_days(),
-            SHARED_DELIVERIES: shared_deliveries(has_places=has_places, is_few=self._is_few),
-        }
+    def _is_in_market(self, lookup: Lookup, name: str) -> bool:
+        """Whether what the market has says anything of a column that is looked up in it."""
+        return bool(columns_of(best_alternative(RELATIONS[lookup.table], name, self._columns)))
+
+    def _derive(self, table: str) -> None:
+        """Have a table made from the market before anything is cut; it keeps the version columns."""
+        if table == PROMOTION_DAYS:
+            self._shared[table] = promotion_days()
+        elif table == SHARED_DELIVERIES:
+            has_places = "geohash" in self._columns.get("addresses", ())
+            self._shared[table] = shared_deliveries(has_places=has_places, is_few=self._is_few)
 
     def _sightings(self, count: SharedCount | Companions, *, of_table: str) -> str:
-        """Give the SELECT of who in the whole market was seen with the things of a grain."""
+        """Give the SELECT of who in the whole market was seen with things: a grain's own only, where they are few."""
         relation = RELATIONS[count.relation]
         keys = {key: best_alternative(relation, key, self._columns) for key in count.keys}
         joins = joins_of(relation, keys.values())
-        text = "".join(joined(join, as_of=False) for join in joins)
+        text = "".join(self._joined(join, as_of=False) for join in joins)
         aliases = [join.alias for join in joins if not join.is_cut]
-        return sightings(count, relation, keys, text, aliases, of_table=of_table)
+        self._derive(relation.table)
+        return sightings(count, relation, keys, text, aliases, of_table=of_table if self._is_few else "")
 
     def _written(self, sql: str) -> str:
         """Write a declaration's SQL with our own words expanded."""
         return render(with_our_words(parse(sql), self._scalars))
-
-
-def joins_of(relation: Relation, columns: Iterable[str]) -> tuple[Join, ...]:
-    """Give the joins that these columns' SQL takes, in the order of declaration."""
-    wanted = {alias for sql in columns for alias, _ in columns_of(sql)}
-    for join in reversed(relation.joins):
-        if join.alias in wanted:
-            wanted |= {join.alias} | {alias for alias, _ in columns_of(join.on)}
-    return tuple(join for join in relation.joins if join.alias in wanted)
-
-
-def joined(join: Join, *, as_of: bool) -> str:
-    """Write a join; with `as_of`, cut as of the spine's instant."""
-    table = f'(SELECT * FROM "{join.table}" LEFT JOIN {join.with_norm})' if join.with_norm else f'"{join.table}"'
-    cut = f" AND {_cut(join.alias)}" if as_of and not join.is_cut else ""
-    return f" LEFT JOIN {table} AS {join.alias} ON {join.on}{cut}"
-
-
-def _cut(alias: str) -> str:
-    """Write the as-of cut of one table. Coalesced, so that a hash join takes it as a plain comparison."""
-    return f"{alias}.visible_at <= x.as_of AND COALESCE({alias}.superseded_at, TIMESTAMP 'infinity') > x.as_of"
 
 
 def _window(grain: str, window_days: int | None) -> int:
@@ -358,20 +356,12 @@ def _window(grain: str, window_days: int | None) -> int:
     return min(longest, LONGEST_WINDOW_DAYS)
 
 
-def _query(table: str, outputs: Mapping[str, str]) -> Step:
-    parts = ", ".join(f"{sql} AS {name}" for name, sql in outputs.items())
-    return Step(f"SELECT row_id, {parts} FROM {table} GROUP BY row_id", measures=tuple(outputs))
-
-
-def _with_ends(steps: list[Step]) -> tuple[Step, ...]:
-    """Note with every step which tables were read for the last time."""
-    words = [frozenset(re.findall(r"\w+", step.sql)) for step in steps]
-    last: dict[str, int] = {}
-    for index, step in enumerate(steps):
-        for name in (table for table in (*last, step.table) if table):
-            if name == step.table or name in words[index]:
-                last[name] = index
-    return tuple(
-        replace(step, done_with=tuple(name for name, end in last.items() if end == index))
-        for index, step in enumerate(steps)
+def _grouped(source: str, keys: Mapping[str, str], columns: Mapping[str, str], where: Iterable[str]) -> str:
+    """Give the SELECT that groups a table by row and keys."""
+    parts = [f"{sql} AS {name}" for name, sql in (*keys.items(), *columns.items())]
+    conditions = " AND ".join(f"({part})" for part in where)
+    positions = ", ".join(str(1 + index) for index in range(1 + len(keys)))
+    return (
+        f"SELECT {', '.join(['row_id', *parts])} FROM {source}"
+        f"{f' WHERE {conditions}' if conditions else ''} GROUP BY {positions}"
     )

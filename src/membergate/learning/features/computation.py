@@ -14,18 +14,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from membergate.learning.features.catalogue import chosen
-from membergate.learning.features.compiler import Compiler, Step
+from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
 from membergate.learning.features.lineage import Columns, is_computable, measures_of
 from membergate.learning.features.norms import Norms
 from membergate.learning.features.sharing import INSTANTS, SPINE
-from membergate.learning.features.tables import NOT_APPLICABLE, NOT_OBSERVED, OBSERVED, FeatureTable, Spine
+from membergate.learning.features.statements import Program, Step
+from membergate.learning.features.tables import NOT_APPLICABLE, NOT_OBSERVED, OBSERVED, FeatureTable, Spine, part_of
 from membergate.learning.identity import OperatorTable
 from membergate.market.schema import TABLES
 
-FEW_ROWS = 1000
-"""A spine of fewer rows has its shared things read for itself only."""
+PART_ROWS = 131_072
+"""Rows of a spine that are answered together: what is grouped for them stays in the processor's caches.
+
+A longer spine is taken apart by account, which is how the market's files are sorted; what accounts share is then read
+for all of them at once, and in a shorter one for its own things only.
+"""
 
 
 def compute(
@@ -60,13 +65,12 @@ def compute(
         If a feature is unknown.
     """
     wanted = chosen(features)
-    with standing(connection, spine, operators, norms):
-        columns = market_columns_of(connection)
-        computable, program = _planned(
-            wanted, tuple(columns.items()), tuple(norms.scalars.items()), is_few=len(spine) < FEW_ROWS
-        )
-        numbers = run(connection, program, len(spine))
-        context = context_of(connection, len(spine), numbers, columns)
+    columns = market_columns_of(connection)
+    computable, program = _planned(
+        wanted, tuple(columns.items()), tuple(norms.scalars.items()), is_few=len(spine) <= PART_ROWS
+    )
+    numbers = measured(connection, spine, operators, norms, program)
+    context = context_of(connection, spine, numbers, columns)
     values = np.full((len(spine), len(wanted)), np.nan)
     absences = np.full((len(spine), len(wanted)), NOT_APPLICABLE, dtype=np.uint8)
     for column, feature in enumerate(wanted):
@@ -78,63 +82,101 @@ def compute(
     return FeatureTable(spine, operators.operator_ids, ids, values, absences, context)
 
 
-def run(connection: duckdb.DuckDBPyConnection, program: Iterable[Step], n: int) -> dict[str, NDArray[Any]]:
-    """Run a program over the standing spine and give each measure by row, shape (n,); NaN or None where absent."""
+def measured(
+    connection: duckdb.DuckDBPyConnection, spine: Spine, operators: OperatorTable, norms: Norms, program: Program
+) -> dict[str, NDArray[Any]]:
+    """Run a program for a spine and give each measure by row, shape (n,); NaN or None where absent."""
     numbers: dict[str, NDArray[Any]] = {}
+    as_of = np.asarray(spine.as_of, dtype="datetime64[us]")
+    if not len(spine):
+        as_of = np.array(["1970-01-01"], dtype="datetime64[us]")
+    connection.execute("SET VARIABLE feature_earliest = ?::TIMESTAMP", [as_of.min().item()])
+    connection.execute("SET VARIABLE feature_latest = ?::TIMESTAMP", [as_of.max().item()])
+    with _standing(connection, norms.tables), _made(connection, program.shared):
+        for rows in _parts(spine):
+            own, members = part_of(spine, operators, rows)
+            with _standing(connection, _spine_tables(own, members)):
+                for measure, column, at in _answers(connection, program.own):
+                    _scatter(numbers, measure, column, rows[at], len(spine))
+    return numbers
+
+
+def _parts(spine: Spine) -> Iterator[NDArray[np.int64]]:
+    """Take a spine apart: the rows of each part, by account where there are several."""
+    rows = np.arange(len(spine), dtype=np.int64)
+    if len(spine) > PART_ROWS:
+        rows = pc.sort_indices(pa.array(spine.account_ids.tolist(), type=pa.string())).to_numpy().astype(np.int64)
+    for start in range(0, max(len(rows), 1), PART_ROWS):
+        yield rows[start : start + PART_ROWS]
+
+
+def _answers(
+    connection: duckdb.DuckDBPyConnection, steps: Iterable[Step]
+) -> Iterator[tuple[str, NDArray[Any], NDArray[np.int32]]]:
+    """Run steps over the standing spine and give what they measure: name, values, rows."""
     made: set[str] = set()
     try:
-        for step in program:
+        for step in steps:
             if step.table:
                 connection.execute(f"CREATE TEMP TABLE {step.table} AS {step.sql}")
                 made.add(step.table)
             else:
                 columns = connection.execute(step.sql).fetchnumpy()
-                rows = columns["row_id"]
-                numbers |= {measure: _scattered(columns[measure], rows, n) for measure in step.measures}
+                for measure in step.measures:
+                    yield measure, columns[measure], columns["row_id"]
             for table in step.done_with:
                 connection.execute(f"DROP TABLE {table}")
                 made.remove(table)
     finally:
         for table in made:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
-    return numbers
 
 
 @contextmanager
-def standing(
-    connection: duckdb.DuckDBPyConnection, spine: Spine, operators: OperatorTable, norms: Norms
-) -> Iterator[None]:
-    """Stand the spine, its members and the norms up as temporary tables, and take them down again."""
+def _made(connection: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> Iterator[None]:
+    """Make tables, and drop them in the end."""
+    made: list[str] = []
+    try:
+        for step in steps:
+            connection.execute(f"CREATE TEMP TABLE {step.table} AS {step.sql}")
+            made.append(step.table)
+        yield
+    finally:
+        for table in made:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _spine_tables(spine: Spine, operators: OperatorTable) -> dict[str, pa.Table]:
+    """Give the tables of a spine: its rows with the members of their operators, and its instants."""
     as_of = np.asarray(spine.as_of, dtype="datetime64[us]")
     rows = operators.member_rows()
-    members = pa.array(operators.member_ids.tolist(), type=pa.string())
-    asked = pa.array(np.asarray(spine.account_ids)[rows].tolist(), type=pa.string())
-    made = {
-        SPINE: pa.table(
-            {
-                "row_id": pa.array(rows.astype(np.int32)),
-                "member_no": pa.array((np.arange(len(rows)) - operators.offsets[rows]).astype(np.int32)),
-                "subject_id": pa.array(np.asarray(spine.subject_ids)[rows].tolist(), type=pa.string()),
-                "account_id": members,
-                "is_self": pc.equal(members, asked),
-                "as_of": pa.array(as_of[rows]),
-                "operator_size": pa.array(operators.sizes[rows]),
-            }
-        ),
-        INSTANTS: pa.table({"row_id": pa.array(np.arange(len(spine), dtype=np.int32)), "as_of": pa.array(as_of)}),
-    } | norms.tables
+    is_self = operators.member_ids == np.asarray(spine.account_ids, dtype=object)[rows]
+    expanded = pa.table(
+        {
+            "row_id": pa.array(rows.astype(np.int32)),
+            "member_no": pa.array((np.arange(len(rows)) - operators.offsets[rows]).astype(np.int32)),
+            "subject_id": pa.array(np.asarray(spine.subject_ids, dtype=object)[rows], type=pa.string()),
+            "account_id": pa.array(operators.member_ids, type=pa.string()),
+            "is_self": pa.array(is_self.astype(np.bool_)),
+            "as_of": pa.array(as_of[rows]),
+            "operator_size": pa.array(operators.sizes[rows]),
+        }
+    )
+    instants = pa.table({"row_id": pa.array(np.arange(len(spine), dtype=np.int32)), "as_of": pa.array(as_of)})
+    return {SPINE: expanded, INSTANTS: instants}
+
+
+@contextmanager
+def _standing(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+    """Stand tables up as temporary ones, and take them down again."""
     try:
-        for name, table in made.items():
+        for name, table in tables.items():
             connection.register("feature_incoming", table)
             connection.execute(f"CREATE TEMP TABLE {name} AS FROM feature_incoming")
             connection.unregister("feature_incoming")
-        connection.execute(
-            f"SET VARIABLE feature_earliest = (SELECT MIN(as_of) FROM {INSTANTS});"
-            f"SET VARIABLE feature_latest = (SELECT MAX(as_of) FROM {INSTANTS})"
-        )
         yield
     finally:
-        for name in made:
+        for name in tables:
             connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
@@ -164,7 +206,7 @@ def _planned(
     scalars: tuple[tuple[str, float], ...],
     *,
     is_few: bool,
-) -> tuple[frozenset[Feature], tuple[Step, ...]]:
+) -> tuple[frozenset[Feature], Program]:
     """Compile what the columns can feed. Kept, because a door asks the same thing of every applicant."""
     there = dict(columns)
     computable = [feature for feature in wanted if all(is_computable(m, there) for m in measures_of(feature))]
@@ -196,12 +238,15 @@ def _valued(
     return np.where(is_there, values, np.nan), absences, evidence
 
 
-def _scattered(column: NDArray[Any], rows: NDArray[Any], n: int) -> NDArray[Any]:
+def _scatter(
+    numbers: dict[str, NDArray[Any]], measure: str, column: NDArray[Any], rows: NDArray[np.int64], n: int
+) -> None:
     """Lay one measure out by row."""
-    if column.dtype == object:
-        texts: NDArray[Any] = np.full(n, None, dtype=object)
-        texts[rows] = np.ma.filled(column, None)
-        return texts
-    numbers = np.full(n, np.nan)
-    numbers[rows] = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
-    return numbers
+    values, is_missing = np.ma.getdata(column), np.ma.getmask(column)
+    if values.dtype != object:
+        values = values.astype(np.float64)
+        values[is_missing] = np.nan
+    elif is_missing is not np.ma.nomask:
+        values[is_missing] = None
+    empty = None if values.dtype == object else np.nan
+    numbers.setdefault(measure, np.full(n, empty, dtype=values.dtype))[rows] = values

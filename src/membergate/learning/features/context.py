@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from membergate.learning.features.declaration import Measure
 from membergate.learning.features.lineage import Columns
 from membergate.learning.features.lookalikes import LOOK_ALIKES, PROFILE
-from membergate.learning.features.sharing import INSTANTS
+from membergate.learning.features.tables import Spine
 
 POST_PROMOTION_DAYS = 14
 """For so long after a promotion people still live on what they stocked."""
+REGIMES = ("ordinary", "pre_heat", "post", "burst")
+"""A row's place in the promotion calendar."""
 _TEXTS = {
     "region_code": Measure("subject", "MAX(region_code)", scope="account"),
     "declared_use": Measure("subject", "MAX(declared_use)", scope="account"),
@@ -35,7 +37,7 @@ CONTEXT_MEASURES: dict[str, Measure] = _TEXTS | _COUNTS | _RATIOS | {f"profile_{
 
 
 def context_of(
-    connection: duckdb.DuckDBPyConnection, n: int, numbers: Mapping[str, NDArray[Any]], columns: Columns
+    connection: duckdb.DuckDBPyConnection, spine: Spine, numbers: Mapping[str, NDArray[Any]], columns: Columns
 ) -> dict[str, NDArray[Any]]:
     """Assemble the context of every row.
 
@@ -44,45 +46,54 @@ def context_of(
     Parameters
     ----------
     connection
-        With the spine standing in it.
-    n
-        Rows of the spine.
+        Holds the market.
+    spine
+        Who is asked about.
     numbers
         What the context measures gave.
     columns
         What the market has.
     """
+    n = len(spine)
     context: dict[str, NDArray[Any]] = {}
     for name in _TEXTS:
-        texts = numbers.get(name, np.full(n, None, dtype=object))
-        context[name] = np.array(["" if text is None else text for text in texts], dtype=np.str_)
+        context[name] = _texts(numbers.get(name, np.full(n, None, dtype=object)))
     for name in _COUNTS:
         context[name] = np.nan_to_num(numbers.get(name, np.zeros(n)), nan=0.0)
     for name in _RATIOS:
         context[name] = numbers.get(name, np.full(n, np.nan))
-    context["regime"] = _regimes(connection, n, columns)
+    context["regime"] = _regimes(connection, spine.as_of, columns)
     context["look_alike"] = _look_alikes(connection, n, numbers, context)
     return context
 
 
-def _regimes(connection: duckdb.DuckDBPyConnection, n: int, columns: Columns) -> NDArray[np.str_]:
+def _regimes(
+    connection: duckdb.DuckDBPyConnection, as_of: NDArray[np.datetime64], columns: Columns
+) -> NDArray[np.str_]:
     """Tell each row's place in the promotion calendar, by the promotions that were known as of its instant."""
+    names = np.array(REGIMES)
     if "promotions" not in columns:
-        return np.full(n, "ordinary")
+        return np.repeat(names[:1], len(as_of))
     warm = "warm_up_starts_at" if "warm_up_starts_at" in columns["promotions"] else "starts_at"
-    rows = connection.execute(
-        f"""
-        SELECT CASE
-            WHEN BOOL_OR(i.as_of BETWEEN p.starts_at AND p.ends_at) THEN 'burst'
-            WHEN BOOL_OR(i.as_of >= COALESCE(p.{warm}, p.starts_at) AND i.as_of < p.starts_at) THEN 'pre_heat'
-            WHEN BOOL_OR(i.as_of > p.ends_at AND i.as_of <= p.ends_at + INTERVAL {POST_PROMOTION_DAYS} DAY) THEN 'post'
-            ELSE 'ordinary' END
-        FROM {INSTANTS} AS i LEFT JOIN promotions AS p
-          ON p.visible_at <= i.as_of AND COALESCE(p.superseded_at, TIMESTAMP 'infinity') > i.as_of
-        GROUP BY i.row_id ORDER BY i.row_id
-        """
-    ).fetchnumpy()
-    return np.array(next(iter(rows.values())), dtype=np.str_)
+    instants = pa.table({"as_of": pa.array(as_of.astype("datetime64[us]"))})
+    connection.register("feature_asked", instants)
+    try:
+        rows = connection.execute(
+            f"""
+            SELECT i.as_of, CASE
+                WHEN BOOL_OR(i.as_of BETWEEN p.starts_at AND p.ends_at) THEN 3
+                WHEN BOOL_OR(i.as_of >= COALESCE(p.{warm}, p.starts_at) AND i.as_of < p.starts_at) THEN 1
+                WHEN BOOL_OR(i.as_of > p.ends_at AND i.as_of <= p.ends_at + INTERVAL {POST_PROMOTION_DAYS} DAY) THEN 2
+                ELSE 0 END AS regime
+            FROM feature_asked AS i LEFT JOIN promotions AS p
+              ON p.visible_at <= i.as_of AND COALESCE(p.superseded_at, TIMESTAMP 'infinity') > i.as_of
+            GROUP BY i.as_of ORDER BY i.as_of
+            """
+        ).fetchnumpy()
+    finally:
+        connection.unregister("feature_asked")
+    at = np.searchsorted(rows["as_of"], as_of.astype("datetime64[us]"))
+    return np.asarray(names[np.asarray(rows["regime"])[at]], dtype=np.str_)
 
 
 def _look_alikes(
@@ -95,12 +106,19 @@ def _look_alikes(
     profile = {name: pa.array(numbers.get(f"profile_{name}", np.full(n, np.nan)), from_pandas=True) for name in PROFILE}
     known = {name: pa.array(context[name], from_pandas=True) for name in (*_COUNTS, *_RATIOS)}
     table = pa.table(profile | known | {"row_id": pa.array(np.arange(n))})
-    cases = " ".join(f"WHEN {guard.sql} THEN '{guard.name}'" for guard in LOOK_ALIKES)
+    names = np.array(["", *(guard.name for guard in LOOK_ALIKES)])
+    cases = " ".join(f"WHEN {guard.sql} THEN {number}" for number, guard in enumerate(LOOK_ALIKES, start=1))
     connection.register("feature_profile", table)
     try:
         rows = connection.execute(
-            f"SELECT CASE {cases} ELSE '' END AS t FROM feature_profile ORDER BY row_id"
+            f"SELECT CASE {cases} ELSE 0 END AS t FROM feature_profile ORDER BY row_id"
         ).fetchnumpy()
     finally:
         connection.unregister("feature_profile")
-    return np.array(rows["t"], dtype=np.str_)
+    return np.asarray(names[np.asarray(rows["t"])], dtype=np.str_)
+
+
+def _texts(column: NDArray[Any]) -> NDArray[np.str_]:
+    """Give a column of texts, "" where there is none; its few distinct texts are looked at once each."""
+    found = pa.array(column, type=pa.string()).fill_null("").dictionary_encode()
+    return np.asarray(np.array(found.dictionary.to_pylist() or [""], dtype=np.str_)[found.indices.to_numpy()])

@@ -34,22 +34,20 @@ class Join:
         The name under which columns refer to it.
     table
         A market table, cut as of the instant; or a norm (`norm_…`), which is fitted and needs no cut; or another
-        relation (`feature_…`), which is cut already.
+        relation (`feature_…`), which is cut already, unless it is static.
     on
         The SQL condition, over `e` and earlier aliases.
-    with_norm
-        A norm and its key, joined to the table beforehand: one join less for every event.
     """
 
     alias: str
     table: str
     on: str
-    with_norm: str = ""
 
     @property
     def is_cut(self) -> bool:
         """Whether its rows need no as-of cut any more."""
-        return self.table.startswith("norm_") or self.relation in RELATIONS
+        joined = RELATIONS.get(self.relation)
+        return self.table.startswith("norm_") or (joined is not None and not joined.is_static)
 
     @property
     def relation(self) -> str:
@@ -59,16 +57,17 @@ class Join:
 
 @dataclass(frozen=True)
 class Relation:
-    """Visible events of the spine's accounts, one row an event.
+    """Visible events of the spine's accounts, one row an event; or, without events, a table that describes them.
 
     Parameters
     ----------
     name
         Its name.
     table
-        The market table of the events; empty for the spine itself.
+        The market table that it reads; empty for the spine itself.
     event_time
-        The column that says when an event happened; `age_days` is counted from it.
+        The column that says when an event happened; `age_days` is counted from it. Empty for a table without events,
+        which is made once for all rows of the spine, keeps its version columns, and is cut where it is joined.
     columns
         Name -> SQL alternatives, best first: the first one whose market columns all exist is taken, and the last one
         says what is needed at least.
@@ -81,6 +80,11 @@ class Relation:
     event_time: str
     columns: dict[str, tuple[str, ...]]
     joins: tuple[Join, ...] = ()
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it describes things and holds no events."""
+        return bool(self.table) and not self.event_time
 
     def join(self, alias: str) -> Join | None:
         """Give the join of that alias, or None for the relation's own."""
@@ -138,12 +142,12 @@ class Lookup:
     Parameters
     ----------
     table
-        A norm, or the name of a relation without events, which is cut as of the row's instant.
+        A norm, or the name of a static relation, which is cut as of the row's instant.
     on
         The SQL condition between what is looked up (alias `n`) and the grain (alias `g`).
     columns
         Name -> SQL over alias `n`, with its default for keys that are not known there. Of a relation, the columns are
-        its own.
+        named as its own.
     """
 
     table: str
@@ -204,8 +208,31 @@ class Grain:
         return frozenset(found)
 
 
-_SKU = Join("s", "skus", "s.sku_id = e.sku_id", with_norm="norm_sku USING (sku_id)")
-_RESALE = ("COALESCE(s.market_price_minor, s.resale_price_minor)", "s.resale_price_minor")
+_PRICE = "COALESCE(e.market_price_minor, n.resale_price_minor)", "n.resale_price_minor"
+_CATEGORY = "COALESCE(e.category_l2, e.category_l1)", "e.category_l1"
+
+GOODS = Relation(
+    "goods",
+    "skus",
+    "",
+    {
+        "sku_id": ("e.sku_id",),
+        "category": tuple(f"HASH({category})" for category in _CATEGORY),
+        "resale_minor": _PRICE,
+        "resale_score": ("n.resale_score",),
+        "rarity": ("n.rarity",),
+        "allowance": ("c.allowance", "w.allowance"),
+        "daily_units": ("c.daily_units", "w.daily_units"),
+        "limit_units": ("e.limit_quantity",),
+        "limit_window_days": ("e.limit_window_days",),
+    },
+    (
+        Join("n", "norm_sku", "n.sku_id = e.sku_id"),
+        Join("c", "norm_category", f"c.category = {_CATEGORY[0]}"),
+        Join("w", "norm_category", f"w.category = {_CATEGORY[1]}"),
+    ),
+)
+"""SKUs and what is normal for them, worked out once a SKU and not once a line."""
 
 LINE = Relation(
     "line",
@@ -214,18 +241,19 @@ LINE = Relation(
     {
         "units": ("e.quantity",),
         "sku": ("HASH(e.sku_id)",),
-        "category": ("HASH(COALESCE(s.category_l2, s.category_l1))", "HASH(s.category_l1)"),
+        "category": ("s.category",),
         "day": (f"EPOCH_US(e.ordered_at) // {DAY_US}",),
         "paid_minor": ("e.quantity * e.net_price_minor",),
         "benefit_minor": ("e.quantity * GREATEST(0, e.list_price_minor - e.net_price_minor)",),
-        "margin_ratio": tuple(
-            f"GREATEST(-1.0, LEAST(3.0, ({price} - e.net_price_minor) / NULLIF(e.net_price_minor, 0)))"
-            for price in _RESALE
+        "margin_ratio": (
+            "GREATEST(-1.0, LEAST(3.0, (s.resale_minor - e.net_price_minor) / NULLIF(e.net_price_minor, 0)))",
         ),
-        "gain_minor": tuple(f"e.quantity * GREATEST(0, {price} - e.net_price_minor)" for price in _RESALE),
+        "gain_minor": ("e.quantity * GREATEST(0, s.resale_minor - e.net_price_minor)",),
         "resale_score": ("COALESCE(s.resale_score, PRIOR('resale_score'))",),
         "rarity": ("COALESCE(s.rarity, PRIOR('rarity'))",),
-        "limit_units": ("s.limit_quantity",),
+        "allowance": ("COALESCE(s.allowance, PRIOR('allowance'))",),
+        "daily_units": ("COALESCE(s.daily_units, PRIOR('daily_units'))",),
+        "limit_units": ("s.limit_units",),
         "limit_window_no": (
             f"{age_days('ordered_at')} // GREATEST(COALESCE(s.limit_window_days, {LONGEST_WINDOW_DAYS}), 1)",
             "0",
@@ -236,7 +264,7 @@ LINE = Relation(
         "address": ("o.address",),
     },
     (
-        _SKU,
+        Join("s", "feature_goods", "s.sku_id = e.sku_id"),
         Join("o", "feature_order", "o.row_id = x.row_id AND o.order_key = HASH(e.order_id)"),
         Join("p", "feature_promotion_days", f"p.day = EPOCH_US(e.ordered_at) // {DAY_US}"),
     ),
@@ -285,7 +313,7 @@ APPLICATION = Relation(
 )
 """Applications for membership."""
 
-PLACE = Relation("place", "addresses", "", {"place_kind": ("COALESCE(e.kind, 'unknown')", "'unknown'")})
+PLACE = Relation("place", "addresses", "", {"address": ("HASH(e.address_id)",), "place_kind": ("e.kind", "'unknown'")})
 """What is known of an address; grains look it up once they are grouped by address."""
 
 SUBJECT = Relation(
@@ -302,18 +330,19 @@ SUBJECT = Relation(
 )
 """The question itself, and the account's own row."""
 
-RELATIONS = {relation.name: relation for relation in (ORDER, LINE, PARCEL, DELIVERY, APPLICATION, PLACE, SUBJECT)}
+RELATIONS = {
+    relation.name: relation for relation in (PLACE, GOODS, ORDER, LINE, PARCEL, DELIVERY, APPLICATION, SUBJECT)
+}
 """Every relation by name; one that another joins comes first."""
 
-_PLACE_OF_ADDRESS = Lookup("place", "HASH(n.address_id) = g.address", {"place_kind": "n.place_kind"})
-_OF_CATEGORY = "HASH(n.category) = g.category"
+_PLACE_OF_ADDRESS = Lookup("place", "n.address = g.address", {"place_kind": "COALESCE(n.place_kind, 'unknown')"})
 _GRAINS = (
     Grain(
         "sku_day",
         "line",
         ("sku", "age_days"),
         {
-            "category": "MIN(category)",
+            "daily_units": "MIN(daily_units)",
             "units": "CAST(SUM(units) AS BIGINT)",
             "lines": "COUNT(*)",
             "ungifted_units": "CAST(SUM(units) FILTER (WHERE NOT is_gift) AS BIGINT)",
@@ -324,7 +353,7 @@ _GRAINS = (
         "sku_day",
         ("sku",),
         {
-            "category": "MIN(category)",
+            "daily_units": "MIN(daily_units)",
             "units": "CAST(SUM(units) AS BIGINT)",
             "lines": "CAST(SUM(lines) AS BIGINT)",
             "days": "COUNT(*)",
@@ -332,9 +361,6 @@ _GRAINS = (
             "last_age_days": "MIN(age_days)",
             "last_units": f"MIN(age_days * {PACKED} + LEAST(units, {PACKED} - 1)) % {PACKED}",
         },
-        lookups=(
-            Lookup("norm_category", _OF_CATEGORY, {"daily_units": "COALESCE(n.daily_units, PRIOR('daily_units'))"}),
-        ),
     ),
     Grain(
         "limit_window",
@@ -348,8 +374,7 @@ _GRAINS = (
         "sku_month",
         "line",
         ("sku", "age_days // 30 AS month_no"),
-        {"category": "MIN(category)", "units": "CAST(SUM(units) AS BIGINT)", "gain_minor": "SUM(gain_minor)"},
-        lookups=(Lookup("norm_category", _OF_CATEGORY, {"allowance": "COALESCE(n.allowance, PRIOR('allowance'))"}),),
+        {"allowance": "MIN(allowance)", "units": "CAST(SUM(units) AS BIGINT)", "gain_minor": "SUM(gain_minor)"},
     ),
     Grain(
         "buying_day",

@@ -15,7 +15,7 @@ from membergate.domain.errors import NotEnoughDataError
 from membergate.domain.instants import format_instant
 from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
-from membergate.learning.features.computation import market_columns_of, run, standing
+from membergate.learning.features.computation import PART_ROWS, market_columns_of, measured
 from membergate.learning.features.declaration import Feature, Measure
 from membergate.learning.features.grains import DAY_US, LONGEST_WINDOW_DAYS
 from membergate.learning.features.lineage import Columns, is_computable, measures_of
@@ -267,8 +267,8 @@ def _priors(
     names = np.array(accounts, dtype=object)
     spine = Spine(names, names, np.full(len(names), np.datetime64(naive_utc(norms.as_of), "us")))
     measures = {key: measure for feature in shrunk for key, measure in _rate(feature).items()}
-    with standing(connection, spine, lone_operators(names), norms):
-        numbers = run(connection, Compiler(columns, norms.scalars).compile(measures), len(names))
+    program = Compiler(columns, norms.scalars, is_few=len(spine) <= PART_ROWS).compile(measures)
+    numbers = measured(connection, spine, lone_operators(names), norms, program)
     priors: dict[str, float] = {}
     for feature in shrunk:
         rate, evidence = numbers[f"{feature.id}_rate"], numbers[f"{feature.id}_evidence"]

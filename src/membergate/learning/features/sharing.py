@@ -53,7 +53,7 @@ def sightings(
     aliases
         Their market aliases: an account is seen with a thing once all its parts are visible.
     of_table
-        The grain's table; only things in it are looked for.
+        A grain's table: only things in it are looked for. Empty for all things.
     """
     seen = ["e", *aliases]
     since = ", ".join(f"{alias}.visible_at" for alias in seen)
@@ -64,6 +64,8 @@ def sightings(
         days = count.window_days + BUCKET_MARGIN_DAYS
         where.append(f"e.{relation.event_time} > {EARLIEST} - INTERVAL {days} DAY")
     parts = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
+    where += [f"({sql}) IS NOT NULL" for sql in keys.values()]
+    only = f"SEMI JOIN {of_table} USING ({names})" if of_table else ""
     return f"""
 WITH pairs AS (
   SELECT {names}, account, MIN(since) FILTER (WHERE until IS NULL) AS since,
@@ -71,7 +73,7 @@ WITH pairs AS (
   FROM (
     SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
     FROM "{relation.table}" AS e{joins} WHERE {" AND ".join(where)}
-  ) SEMI JOIN {of_table} USING ({names}) GROUP BY {names}, account
+  ) {only} GROUP BY {names}, account
 ), shared AS (
   SELECT * FROM pairs SEMI JOIN (SELECT {names} FROM pairs GROUP BY {names} HAVING COUNT(*) > 1) USING ({names})
 ), versions AS (
@@ -122,7 +124,7 @@ QUALIFY rank <= {companions.most_accounts + 1}"""
 
 
 def paired(companions: Companions, source: str, first: str, *, own: str) -> str:
-    """Give the SELECT of a grain's rows, each for itself (`other` NULL) and once for every account that shares it.
+    """Give the SELECT of a grain's rows, each once for every other account that shares it.
 
     Parameters
     ----------
@@ -137,9 +139,7 @@ def paired(companions: Companions, source: str, first: str, *, own: str) -> str:
     """
     match, crowd = (" AND ".join(f"{alias}.{key} = b.{key}" for key in companions.keys) for alias in ("p", "c"))
     return f"""
-SELECT b.*, NULL AS other FROM {source} AS b
-UNION ALL
-SELECT b.*, p.account FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
+SELECT b.*, p.account AS other FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
 JOIN {first} AS p ON {match} AND p.since <= i.as_of AND p.until > i.as_of
 ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account AND {own}
 ANTI JOIN (FROM {first} WHERE rank > {companions.most_accounts}) AS c ON {crowd} AND c.since <= i.as_of"""
@@ -177,7 +177,7 @@ WITH places AS ({places}
   FROM shipments AS e JOIN near AS a ON a.address = HASH(e.address_id) WHERE {recent}
 ), shared AS (
   FROM parcels SEMI JOIN (
-    SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(account_id) <> MAX(account_id)
+    SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(HASH(account_id)) <> MAX(HASH(account_id))
   ) USING (place, week)
 )
 SELECT e.account_id, e.delivered_at, e.place, e.week, l.sku_id, {_span(["e", "l"])}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.evidence import Absence
+from membergate.learning.identity import OperatorTable
 
 OBSERVED = 0
 """Code in `FeatureTable.absences` for a value that is there."""
@@ -50,6 +51,18 @@ class Spine:
 
     def __len__(self) -> int:
         return len(self.account_ids)
+
+
+def part_of(spine: Spine, operators: OperatorTable, rows: NDArray[np.int64]) -> tuple[Spine, OperatorTable]:
+    """Give some rows of a spine, with their operators."""
+    sizes = operators.sizes[rows]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    members = np.arange(offsets[-1]) + np.repeat(operators.offsets[rows] - offsets[:-1], sizes)
+    subjects, accounts = np.asarray(spine.subject_ids), np.asarray(spine.account_ids)
+    return (
+        Spine(subjects[rows], accounts[rows], np.asarray(spine.as_of)[rows]),
+        OperatorTable(operators.operator_ids[rows], sizes, operators.member_ids[members], offsets),
+    )
 
 
 @dataclass(frozen=True)
