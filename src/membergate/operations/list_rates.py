@@ -55,7 +55,7 @@ def false_hit_rates(workspace: Workspace, history: History | None = None) -> tup
     """
     history = history or History(workspace.warehouse())
     end = history.last_instant
-    truth = _truth(history.labels(end))
+    truth = known_truth(history.labels(end))
     entries: dict[tuple[str, RiskList], list[ListEntry]] = defaultdict(list)
     accounts: dict[tuple[str, RiskList], set[str]] = defaultdict(set)
     decisions: dict[tuple[str, RiskList], set[str]] = defaultdict(set)
@@ -76,7 +76,7 @@ def false_hit_rates(workspace: Workspace, history: History | None = None) -> tup
     return tuple(rates)
 
 
-def _truth(labels: Iterable[Label]) -> dict[tuple[str, str], bool]:
+def known_truth(labels: Iterable[Label]) -> dict[tuple[str, str], bool]:
     """Give who is a merchant, by subject type and id; the latest evaluating label counts."""
     known = sorted((label for label in labels if label.grade in EVALUATING_GRADES), key=lambda label: label.decided_at)
     return {(label.subject_type, label.subject_id): label.is_merchant for label in known}

@@ -24,6 +24,7 @@ from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 _T = TypeVar("_T")
 
 _IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
+_ROWS_A_SCAN = 20_000
 _CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
 _ROWS = select(*(DECISIONS.c[column] for column in COLUMNS))
 _BY_ID = _ROWS.where(DECISIONS.c.decision_id == bindparam("decision_id"))
@@ -177,6 +178,30 @@ class OperationalRecord:
             for some in _slices(asked):
                 admitted.update(connection.execute(_ADMITTED, {"account_ids": some, "before": before}).scalars())
         return admitted
+
+    def scan(
+        self, checkpoint: Checkpoint, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[list[Record]]:
+        """Read the decisions of a checkpoint as flat records, some at a time, in no particular order.
+
+        Parameters
+        ----------
+        checkpoint
+            Where they were asked.
+        since, until
+            Only decisions whose `as_of` lies in [since, until); open where None.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        query = _ROWS.where(DECISIONS.c.checkpoint == checkpoint.value)
+        query = query if since is None else query.where(DECISIONS.c.as_of >= since)
+        query = query if until is None else query.where(DECISIONS.c.as_of < until)
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            for rows in connection.execute(query.execution_options(yield_per=_ROWS_A_SCAN)).partitions():
+                yield [_record(row) for row in rows]
 
     def check(self) -> None:
         """See that the database answers.
