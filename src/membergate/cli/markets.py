@@ -33,9 +33,14 @@ def progress() -> Progress:
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write: OUT/market and, kept apart, OUT/truth.")],
     *,
-    preset: Annotated[str, typer.Option(help="tiny (2,000 accounts), demo (20,000) or small (50,000).")] = "tiny",
+    preset: Annotated[
+        str, typer.Option(help="tiny (2,000 accounts), demo (20,000), small (50,000), city (500,000).")
+    ] = "tiny",
     seed: Annotated[int, typer.Option(help="Same seed and version, same market.")] = 0,
     accounts: Annotated[int | None, typer.Option(help="Accounts instead of the preset's.")] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="Let the same people meet these decisions, as `admit --out` writes them.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a market: a shop with members, merchants and look-alikes, and the truth behind it in a folder apart."""
@@ -48,6 +53,7 @@ def simulate(
             preset=preset,
             seed=seed,
             accounts=accounts,
+            decisions=decisions,
             progress=lambda step: bar.update(task, description=f"simulating: {step}"),
         )
     if as_json:

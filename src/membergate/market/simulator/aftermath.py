@@ -83,7 +83,7 @@ def returns_of(
     ledger: Ledger, deliveries: Deliveries, units: UnitTruth, population: Population, scenario: Scenario
 ) -> Returns:
     """Send back what does not please, and what could not be resold."""
-    rng = stream(scenario.seed, "returns")
+    rng = stream(scenario.chance, "returns")
     account = ledger.account[ledger.order]
     kind = np.where(ledger.is_for_resale[ledger.order], population.archetype[account], population.life[account])
     chance = np.array([a.return_rate for a in ARCHETYPES])[kind]
@@ -101,7 +101,7 @@ def returns_of(
 
 def reviews_of(ledger: Ledger, deliveries: Deliveries, population: Population, scenario: Scenario) -> Reviews:
     """Write reviews: some people many, most few."""
-    rng = stream(scenario.seed, "reviews")
+    rng = stream(scenario.chance, "reviews")
     zeal = rng.gamma(0.8, 1 / 0.8, len(population))
     account = ledger.account[ledger.order]
     kind = np.where(ledger.is_for_resale[ledger.order], population.archetype[account], population.life[account])
@@ -118,7 +118,7 @@ def reviews_of(ledger: Ledger, deliveries: Deliveries, population: Population, s
 
 def cases_of(ledger: Ledger, population: Population, scenario: Scenario) -> Cases:
     """Ask support: about parcels mostly; offices and traders also about invoices, cartons and neutral parcels."""
-    rng = stream(scenario.seed, "cases")
+    rng = stream(scenario.chance, "cases")
     order = np.flatnonzero(rng.random(len(ledger.account)) < _CASES_PER_ORDER)
     account = ledger.account[order]
     trades = ledger.is_for_resale[order] | np.isin(
@@ -133,7 +133,7 @@ def selling_of(
     ledger: Ledger, units: UnitTruth, population: Population, scenario: Scenario, catalogue: Catalogue
 ) -> Selling:
     """Link a few accounts to seller accounts, and list part of what is resold, mostly under names that nobody links."""
-    rng = stream(scenario.seed, "selling")
+    rng = stream(scenario.chance, "selling")
     count = len(population)
     chance = np.array(
         [a.resale.seller_link if a.resale else _HOBBY_SELLER_SHARE.get(a.code, 0.002) for a in ARCHETYPES]

@@ -110,7 +110,7 @@ class Belongings:
 
 def equip(population: Population, scenario: Scenario, book: PlaceBook) -> Belongings:
     """Give every account its home, recipients, devices, payments and networks."""
-    rng = stream(scenario.seed, "belongings")
+    rng = stream(scenario.chance, "belongings")
     home = _homes(rng, population, book)
     region = book.region_of(home)
     business = _businesses(population)

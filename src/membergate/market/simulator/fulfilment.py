@@ -74,7 +74,7 @@ def deliver(
     ledger: Ledger, population: Population, belongings: Belongings, scenario: Scenario, book: PlaceBook
 ) -> Deliveries:
     """Send every order on its way."""
-    rng = stream(scenario.seed, "deliveries")
+    rng = stream(scenario.chance, "deliveries")
     place, recipient, phone, is_gift = _addressed(rng, ledger, population, belongings, book)
     device, payment = _placed_with(rng, ledger, belongings)
     network, network_class = _connected_by(rng, ledger, belongings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from membergate.domain.disposition import Disposition
 from membergate.market.simulator.aftermath import TOPICS
 from membergate.market.simulator.archetypes import ARCHETYPES
 from membergate.market.simulator.belongings import OWN, numbered
@@ -43,7 +44,7 @@ def tables_of_goods(world: World, writer: Writer) -> Tables:
 
 def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
     """One row an account, and a second version for those who turn out to sell after they were opened."""
-    rng = stream(world.scenario.seed, "account columns")
+    rng = stream(world.scenario.chance, "account columns")
     population, count = world.population, len(world.population)
     known = np.minimum(writer.arrivals("accounts", population.registered), world.scenario.days - SECOND)
     becomes_seller = (world.selling.known_from > known) & (world.selling.known_from < world.scenario.days)
@@ -106,7 +107,7 @@ def _declared_use(rng: np.random.Generator, world: World) -> Ints:
 
 
 def _applications(world: World, writer: Writer) -> dict[str, pa.Array]:
-    rng = stream(world.scenario.seed, "application columns")
+    rng = stream(world.scenario.chance, "application columns")
     population = world.population
     account = np.flatnonzero(np.isfinite(population.applied))
     applied = population.applied[account]
@@ -133,21 +134,23 @@ def _applications(world: World, writer: Writer) -> dict[str, pa.Array]:
 
 
 def _memberships(world: World, writer: Writer) -> dict[str, pa.Array]:
-    """Everyone is admitted; a few leave again, which is a second version of the row."""
-    rng = stream(world.scenario.seed, "membership columns")
+    """Whom the door admits; a few leave again, which is a second version of the row."""
+    rng = stream(world.scenario.chance, "membership columns")
     account = np.flatnonzero(np.isfinite(world.population.applied))
-    started = world.population.applied[account] + rng.uniform(5, 60, len(account)) * SECOND
+    started = world.door.member_from[account] + rng.uniform(5, 60, len(account)) * SECOND
     ended = started + rng.uniform(30, 250, len(account))
     ends = (rng.random(len(account)) < _ENDED_SHARE) & (ended < world.scenario.days)
     fee = np.array(_FEES_MINOR)[rng.choice(3, len(account), p=[0.25, 0.5, 0.25])]
-    row = np.r_[np.arange(len(account)), np.flatnonzero(ends)]
-    is_end = np.arange(len(row)) >= len(account)
+    begins = np.flatnonzero(started < world.scenario.days)
+    row = np.r_[begins, np.flatnonzero(ends)]
+    is_end = np.arange(len(row)) >= len(begins)
+    is_on_trial = world.door.is_answered(Disposition.TRIAL)[account[row]]
     known = np.where(is_end, ended[row], started[row])
     return {
         "membership_id": writer.ids("membership", account[row]),
         "account_id": writer.ids("account", account[row]),
         "plan": writer.names(("plus",), np.zeros(len(row), dtype=np.int64)),
-        "state": writer.names(("active", "ended"), is_end.astype(np.int64)),
+        "state": writer.names(("active", "trial", "ended"), np.where(is_end, 2, is_on_trial.astype(np.int64))),
         "started_at": writer.instants(started[row]),
         "ended_at": writer.instants(np.where(is_end, ended[row], np.inf)),
         "fee_minor": whole(fee[row]),

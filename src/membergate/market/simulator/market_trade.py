@@ -40,7 +40,7 @@ def tables_of_trade(world: World, writer: Writer) -> Tables:
 
 def _orders(world: World, writer: Writer, known: Floats, is_known: Bools) -> dict[str, pa.Array]:
     """One row an order as it was paid, and a second version for those that were cancelled or refunded later."""
-    rng = stream(world.scenario.seed, "order columns")
+    rng = stream(world.scenario.chance, "order columns")
     ledger, sent = world.ledger, world.deliveries
     count = len(ledger.account)
     changed, status = _changes(rng, world)

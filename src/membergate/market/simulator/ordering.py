@@ -59,6 +59,42 @@ class Ledger:
     prices: Prices
     resale_price_minor: Ints
 
+    @classmethod
+    def settled(
+        cls,
+        *,
+        account: Ints,
+        time: Floats,
+        at_opening: Bools,
+        is_for_resale: Bools,
+        is_member: Bools,
+        promotion: Ints,
+        coupon_share: Floats,
+        order: Ints,
+        sku: Ints,
+        quantity: Ints,
+        prices: Prices,
+        resale_price_minor: Ints,
+    ) -> Ledger:
+        """Add up the lines of each order, with its threshold discount and freight; members pay none."""
+        goods = np.bincount(order, weights=quantity * prices.net_price_minor, minlength=len(account)).astype(np.int64)
+        return cls(
+            account=account,
+            time=time,
+            at_opening=at_opening,
+            is_for_resale=is_for_resale,
+            promotion=promotion,
+            coupon_share=coupon_share,
+            goods_minor=goods,
+            discount_minor=np.where(promotion >= 0, goods // _THRESHOLD_MINOR * _THRESHOLD_DISCOUNT_MINOR, 0),
+            shipping_minor=np.where(is_member | (goods >= _FREE_SHIPPING_FROM_MINOR), 0, _SHIPPING_MINOR),
+            order=order,
+            sku=sku,
+            quantity=quantity,
+            prices=prices,
+            resale_price_minor=resale_price_minor,
+        )
+
     @property
     def total_minor(self) -> Ints:
         """What each order costs, shape (orders,)."""
@@ -85,17 +121,14 @@ def keep_ledger(
     coupon_share = _coupons(population, scenario, account, is_for_resale)
     prices = price(catalogue, sku, promotion[order], is_member[order], coupon_share[order])
     quantity = np.r_[picks.quantity, resale.picks.quantity][by_order]
-    goods = np.bincount(order, weights=quantity * prices.net_price_minor, minlength=len(account)).astype(np.int64)
-    return Ledger(
+    return Ledger.settled(
         account=account,
         time=time,
         at_opening=np.r_[visits.at_opening, resale.visits.at_opening][by_time],
         is_for_resale=is_for_resale,
+        is_member=is_member,
         promotion=promotion,
         coupon_share=coupon_share,
-        goods_minor=goods,
-        discount_minor=np.where(promotion >= 0, goods // _THRESHOLD_MINOR * _THRESHOLD_DISCOUNT_MINOR, 0),
-        shipping_minor=np.where(is_member | (goods >= _FREE_SHIPPING_FROM_MINOR), 0, _SHIPPING_MINOR),
         order=order,
         sku=sku,
         quantity=quantity,
@@ -118,7 +151,7 @@ def _in_order(private: tuple[Visits, Picks], resale: Purchases) -> tuple[Ints, I
 
 def _coupons(population: Population, scenario: Scenario, account: Ints, is_for_resale: Bools) -> Floats:
     """Draw which orders use a coupon, and what share it takes off; merchants stack them as their archetype does."""
-    rng = stream(scenario.seed, "coupons")
+    rng = stream(scenario.chance, "coupons")
     kind = np.where(is_for_resale, population.archetype[account], population.life[account])
     has_coupon = rng.random(len(account)) < np.array([a.coupon for a in ARCHETYPES])[kind]
     usual = np.array([expected_coupon_share(a) for a in ARCHETYPES])[kind]

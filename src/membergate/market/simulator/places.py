@@ -115,7 +115,7 @@ class PlaceBook:
     def close(self) -> Places:
         """Give all places, with texts and with kinds as far as they are known."""
         latitude, longitude, region, kind, original = (np.concatenate(c) for c in zip(*self._blocks, strict=True))
-        rng = stream(self.scenario.seed, "place names")
+        rng = stream(self.scenario.chance, "place names")
         shown = np.where(
             rng.random(len(kind)) < self.scenario.address_kind_error, rng.integers(0, len(KINDS), len(kind)), kind
         )

@@ -96,7 +96,7 @@ class Population:
 
 def populate(scenario: Scenario, calendar: Calendar) -> Population:
     """Draw the population of a scenario."""
-    rng = stream(scenario.seed, "population")
+    rng = stream(scenario.chance, "population")
     applicants = round(scenario.accounts * scenario.applicant_share)
     archetype = np.r_[_composition(ARCHETYPES, applicants), _composition(GENUINE, scenario.accounts - applicants)]
     has_applied = np.arange(scenario.accounts) < applicants

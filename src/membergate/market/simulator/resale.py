@@ -84,7 +84,7 @@ def _of_archetype(
     calendar: Calendar,
 ) -> Purchases:
     """Plan the tasks of each business, hand them to accounts, and buy while there is a margin."""
-    rng = stream(scenario.seed, "resale", merchant.code)
+    rng = stream(scenario.chance, "resale", merchant.code)
     accounts = population.of_archetype(merchant.code)
     grouped = resale.grouping is not Grouping.SINGLE
     business_of = population.ring[accounts] if grouped else accounts
@@ -215,7 +215,7 @@ def _buy(
     order, sku = np.nonzero(taken)[0], candidates[taken]
     prices = price(catalogue, sku, promotion[order], is_member[order], coupon[order])
     market = catalogue.market_price_minor[sku]
-    margin = market - prices.net_price_minor - _handling(market)
+    margin = market - prices.net_price_minor - handling_minor(market)
     worthwhile = margin > 0
     order, sku, market, margin = order[worthwhile], sku[worthwhile], market[worthwhile], margin[worthwhile]
     account = visits.account[order]
@@ -252,7 +252,7 @@ def _by_margin(
     flat = np.repeat(np.arange(orders), width)
     prices = price(catalogue, candidates.ravel(), promotion[flat], is_member[flat], coupon[flat])
     market = catalogue.market_price_minor[candidates.ravel()]
-    margin = ((market - prices.net_price_minor - _handling(market)) / market).reshape(orders, width)
+    margin = ((market - prices.net_price_minor - handling_minor(market)) / market).reshape(orders, width)
     tasks = int(task.max(initial=0)) + 1
     noise = rng.gumbel(size=(tasks, width)) * _BELIEF_NOISE
     lines = (1 + rng.poisson(resale.lines - 1, tasks))[task] if resale.lines > 1 else np.ones(orders, dtype=np.int64)
@@ -267,7 +267,8 @@ def _by_margin(
     return taken
 
 
-def _handling(market_price_minor: Ints) -> Floats:
+def handling_minor(market_price_minor: Ints) -> Floats:
+    """Give what selling a unit on costs, in minor units: fees in its price's proportion, packing and freight."""
     return np.float64(_HANDLING_SHARE) * market_price_minor + _HANDLING_MINOR
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
+from membergate.market.simulator.door import Door
 from membergate.market.simulator.ordering import Ledger
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
@@ -72,25 +73,30 @@ class Judgements:
 
 
 def label(
-    population: Population, ledger: Ledger, units: UnitTruth, truth: OperatorTruth, scenario: Scenario
+    population: Population, door: Door, ledger: Ledger, units: UnitTruth, truth: OperatorTruth, scenario: Scenario
 ) -> Judgements:
-    """Let everyone who labels do so; what is decided after the last day is not known yet, and left out."""
+    """Let everyone who labels do so; what is decided after the last day is not known yet, and left out.
+
+    Reviewers judge what members do, so of those whom the door kept out there is no review: the labels are selective.
+    """
     parts = (
-        _double_reviews(population, ledger, truth, scenario),
+        _double_reviews(population, door, ledger, truth, scenario),
         _proofs(population, ledger, units, scenario),
-        *_penalties(population, ledger, truth, scenario),
+        *_penalties(population, door, ledger, truth, scenario),
     )
     merged = [np.concatenate([getattr(part, name) for part in parts]) for name in Judgements.__dataclass_fields__]
     is_known = merged[3] < scenario.days
     return Judgements(*(column[is_known] for column in merged))
 
 
-def _double_reviews(population: Population, ledger: Ledger, truth: OperatorTruth, scenario: Scenario) -> Judgements:
+def _double_reviews(
+    population: Population, door: Door, ledger: Ledger, truth: OperatorTruth, scenario: Scenario
+) -> Judgements:
     """Sample applicants at a known rate; two reviewers judge each after some time, and a third where they differ."""
-    rng = stream(scenario.seed, "reviewers")
+    rng = stream(scenario.chance, "reviewers")
     count = len(population)
     propensity = _sampling_rates(population, ledger, scenario)
-    sampled = np.flatnonzero((rng.random(count) < propensity) & np.isfinite(population.applied))
+    sampled = np.flatnonzero((rng.random(count) < propensity) & door.holds)
     specificity = np.array([a.reviewer_specificity for a in ARCHETYPES])[population.archetype[sampled]]
     is_merchant = truth.is_merchant_account[sampled]
     error = np.where(is_merchant, 1 - _SENSITIVITY, 1 - specificity)
@@ -121,7 +127,7 @@ def _sampling_rates(population: Population, ledger: Ledger, scenario: Scenario) 
 
 def _proofs(population: Population, ledger: Ledger, units: UnitTruth, scenario: Scenario) -> Judgements:
     """Find proof on some resold units of the careless, about a month after they were sold."""
-    rng = stream(scenario.seed, "proofs")
+    rng = stream(scenario.chance, "proofs")
     sold = np.flatnonzero(units.use == RESOLD)
     account = ledger.account[ledger.order[units.line[sold]]]
     low, high = _PROOF_PER_UNIT
@@ -141,11 +147,11 @@ def _proofs(population: Population, ledger: Ledger, units: UnitTruth, scenario: 
 
 
 def _penalties(
-    population: Population, ledger: Ledger, truth: OperatorTruth, scenario: Scenario
+    population: Population, door: Door, ledger: Ledger, truth: OperatorTruth, scenario: Scenario
 ) -> tuple[Judgements, Judgements]:
     """Let the old threshold rule hit members, penalise some of them, and let some of those appeal."""
-    rng = stream(scenario.seed, "penalties")
-    account, hit_at = _rule_hits(population, ledger)
+    rng = stream(scenario.chance, "penalties")
+    account, hit_at = _rule_hits(door, ledger)
     noticed = rng.random(len(account)) < _RULE_NOTICES
     account, hit_at = account[noticed], hit_at[noticed]
     missing = np.full(len(account), np.nan)
@@ -166,11 +172,11 @@ def _penalties(
     return hits, Judgements(account, ~upheld, source, decided, np.full(len(account), np.nan))
 
 
-def _rule_hits(population: Population, ledger: Ledger) -> tuple[Ints, Floats]:
+def _rule_hits(door: Door, ledger: Ledger) -> tuple[Ints, Floats]:
     """Find each member's first month with too many units of one SKU: the rule knows nothing of context."""
     account = ledger.account[ledger.order]
     time = ledger.time[ledger.order]
-    is_member = time >= population.applied[account]
+    is_member = door.is_member_at(account, time)
     account, time, sku, quantity = (
         account[is_member],
         time[is_member],

@@ -66,7 +66,10 @@ class Scenario:
     Parameters
     ----------
     preset, accounts, seed
-        Name, number of accounts, and the seed of all chance.
+        Name, number of accounts (of this district), and the seed of all chance.
+    districts, district
+        Into how many parts a large market is cut, and which this one is, from 0. Districts share goods, stores and
+        calendar, not people; each is simulated by itself, so that memory does not grow with the market.
     starts_at, days
         First instant, and the number of days.
     utc_offset_h
@@ -109,6 +112,8 @@ class Scenario:
     review_share: float
     review_share_spenders: float
     session_share: float
+    districts: int = 1
+    district: int = 0
     starts_at: datetime = _NEW_YEAR
     days: int = 400
     utc_offset_h: float = 8.0
@@ -126,6 +131,18 @@ class Scenario:
     market_price_error: float = 0.10
     lane_error: float = 0.01
     gift_error: float = 0.01
+
+    @property
+    def chance(self) -> int:
+        """The seed of everything that concerns this district's people."""
+        if self.district == 0:
+            return self.seed
+        return int.from_bytes(sha256(f"{self.seed}/district/{self.district}".encode()).digest()[:8])
+
+    def of_each_district(self) -> tuple[Scenario, ...]:
+        """Give the scenario of each district, the accounts shared out."""
+        size, more = divmod(self.accounts, self.districts)
+        return tuple(replace(self, district=k, accounts=size + (k < more)) for k in range(self.districts))
 
     def as_yaml(self) -> str:
         """Write the scenario with its archetypes, version and hash as YAML; equal scenarios give equal texts."""
@@ -149,8 +166,9 @@ PRESETS: dict[str, Scenario] = {
     "tiny": Scenario("tiny", 2_000, 0, 900, 60, 0.25, 0.40, 0.25),
     "demo": Scenario("demo", 20_000, 0, 3_200, 200, 0.25, 0.40, 0.15),
     "small": Scenario("small", 50_000, 0, 5_000, 300, 0.08, 0.16, 0.10),
+    "city": Scenario("city", 500_000, 0, 12_000, 800, 0.04, 0.08, 0.02, districts=10),
 }
-"""The sizes that ship: for tests, for a first look, and for development."""
+"""The sizes that ship: for tests, for a first look, for development, and for benchmarks."""
 
 FEWEST_ACCOUNTS = 200
 

@@ -26,7 +26,8 @@ from membergate.market.simulator.streams import Bools, Floats, Ints, happens, st
 
 _PANTRY_DAYS_PER_ORDER = 7.0
 _PANTRY_FULL_DAYS = 10.0
-_MEMBER_LIFT = 1.15
+MEMBER_LIFT = 1.15
+"""How much more often a member orders."""
 _WEEKEND_FACTORS = {"business": 0.25, "evening": 1.25, "daily": 1.15, "night": 1.1, "any": 1.0}
 _HABIT_SHARE = 0.45
 _MOST_CATEGORIES = max(archetype.categories for archetype in GENUINE)
@@ -75,7 +76,7 @@ def visits_of_private_life(population: Population, scenario: Scenario, calendar:
     The pantry is filled by what is bought in a burst and empties a day at a time; the fuller it is, the closer the rate
     comes to the archetype's rate after a promotion. So the dip follows from having bought.
     """
-    rng = stream(scenario.seed, "private visits")
+    rng = stream(scenario.chance, "private visits")
     lifts = np.array([a.lift for a in ARCHETYPES])[population.life]
     festival_lift = np.array([a.festival_lift for a in ARCHETYPES])[population.life]
     weekend = np.array([_WEEKEND_FACTORS[a.hours] for a in ARCHETYPES])[population.life]
@@ -83,7 +84,7 @@ def visits_of_private_life(population: Population, scenario: Scenario, calendar:
     accounts, days = [], []
     for day in range(scenario.days):
         rate = population.orders_per_day * ((population.shops_from < day + 1) & (population.shops_until > day))
-        rate = rate * np.where(population.applied < day, _MEMBER_LIFT, 1.0)
+        rate = rate * np.where(population.applied < day, MEMBER_LIFT, 1.0)
         if is_weekend(day):
             rate = rate * weekend
         if calendar.is_festive[day]:
@@ -126,7 +127,7 @@ def baskets_of_private_life(
     visits: Visits, population: Population, scenario: Scenario, catalogue: Catalogue, calendar: Calendar
 ) -> Picks:
     """Fill the baskets from each account's own categories and habits, drawn aside by deals."""
-    rng = stream(scenario.seed, "private baskets")
+    rng = stream(scenario.chance, "private baskets")
     shelves, cumulative, habit = _habits(population, scenario, catalogue)
     life = population.life[visits.account]
     basket = np.array([a.basket for a in ARCHETYPES])[life]
@@ -159,7 +160,7 @@ def burning(calendar: Calendar, scenario: Scenario, time: Floats) -> Ints:
 
 def _habits(population: Population, scenario: Scenario, catalogue: Catalogue) -> tuple[Ints, Floats, Ints]:
     """Draw each account's shelves, how it divides its baskets over them, and its habitual SKU on each."""
-    rng = stream(scenario.seed, "habits")
+    rng = stream(scenario.chance, "habits")
     count = len(population)
     shelves = np.zeros((count, _MOST_CATEGORIES), dtype=np.int64)
     weights = np.zeros((count, _MOST_CATEGORIES))

@@ -23,6 +23,9 @@ _PREFIXES = {
     "session": "ss-",
     "brand": "b-", "variant_group": "v-", "operator": "op-", "ring": "rg-",
 }  # fmt: skip
+_SHARED_KINDS = frozenset({"sku", "store", "brand", "variant_group", "promotion", "template"})
+_SHARED_TABLES = frozenset({"skus", "stores", "promotions"})
+_DISTRICT_BITS = 48
 _LONGEST_LAG_DAYS = 3.0
 _USUAL_LAG_SECONDS = 4.0
 
@@ -40,8 +43,10 @@ class Writer:
     scenario: Scenario
 
     def ids(self, kind: str, indices: Ints) -> pa.Array:
-        """Name things; null where the index is negative."""
-        return opaque_ids(indices, seed=self.scenario.seed, kind=kind, prefix=_PREFIXES.get(kind, "t-"))
+        """Name things; null where the index is negative. What districts share has one name in all of them."""
+        district = 0 if kind in _SHARED_KINDS else self.scenario.district
+        numbers = np.where(indices < 0, indices, indices + (np.int64(district) << _DISTRICT_BITS))
+        return opaque_ids(numbers, seed=self.scenario.seed, kind=kind, prefix=_PREFIXES.get(kind, "t-"))
 
     def instants(self, local_days: Floats) -> pa.Array:
         """Turn local days into UTC instants with microseconds; null where not finite."""
@@ -52,7 +57,7 @@ class Writer:
 
     def arrivals(self, table: str, local_days: Floats) -> Floats:
         """Draw when the platform came to know rows that happened then: at once, but for a few."""
-        rng = stream(self.scenario.seed, "arrival", table)
+        rng = stream(self.scenario.chance, "arrival", table)
         lag = rng.exponential(_USUAL_LAG_SECONDS / 86_400, len(local_days))
         is_late = rng.random(len(local_days)) < self.scenario.late_share
         return local_days + np.where(is_late, rng.uniform(0.05, _LONGEST_LAG_DAYS, len(local_days)), lag)
@@ -62,18 +67,25 @@ class Writer:
         picked = pa.array(np.where(indices < 0, 0, indices), mask=indices < 0)
         return pc.take(pa.array(names, pa.string()), picked)
 
-    def write(self, path: Path, columns: dict[str, pa.Array], sort_by: tuple[str, ...]) -> int:
+    def write(self, folder: Path, name: str, columns: dict[str, pa.Array], sort_by: tuple[str, ...]) -> int:
         """Write one table, sorted; gives its number of rows.
+
+        One district writes `NAME.parquet`; of several, each writes a part of the folder `NAME`, and the first alone
+        what they share.
 
         Parameters
         ----------
-        path
-            The Parquet file.
+        folder, name
+            Where to, and the table's name.
         columns
             Columns of equal length.
         sort_by
             Columns that decide the order of rows; together they must be a key, so that the order is one.
         """
+        if self.scenario.district and name in _SHARED_TABLES:
+            return 0
+        is_cut = self.scenario.districts > 1 and name not in _SHARED_TABLES
+        path = folder / name / f"part-{self.scenario.district:03d}.parquet" if is_cut else folder / f"{name}.parquet"
         table = pa.table(columns)
         table = table.sort_by([(name, "ascending") for name in sort_by])
         path.parent.mkdir(parents=True, exist_ok=True)

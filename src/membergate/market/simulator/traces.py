@@ -71,7 +71,7 @@ def logins_of(
     ledger: Ledger, deliveries: Deliveries, population: Population, belongings: Belongings, scenario: Scenario
 ) -> Logins:
     """Sign in before some orders with what the order is placed with, and at other times with what lies at hand."""
-    rng = stream(scenario.seed, "logins")
+    rng = stream(scenario.chance, "logins")
     ordering = np.flatnonzero(rng.random(len(ledger.account)) < _LOGIN_SHARE)
     idle = np.flatnonzero(rng.random(len(ledger.account)) < _IDLE_LOGINS_PER_ORDER)
     account = ledger.account[np.r_[ordering, idle]]
@@ -96,7 +96,7 @@ def logins_of(
 
 def page_events_of(ledger: Ledger, population: Population, scenario: Scenario) -> PageEvents:
     """Walk through the pages of the sessions that are kept: search, look, read, fill the cart, pay."""
-    rng = stream(scenario.seed, "page events")
+    rng = stream(scenario.chance, "page events")
     session = np.flatnonzero(rng.random(len(ledger.account)) < scenario.session_share)
     account = ledger.account[session]
     kind_of_life = np.where(ledger.is_for_resale[session], population.archetype[account], population.life[account])
@@ -145,7 +145,7 @@ def _other_sku(rng: np.random.Generator, ledger: Ledger, count: int) -> Ints:
 
 def coupon_events_of(ledger: Ledger, population: Population, scenario: Scenario) -> CouponEvents:
     """Issue, claim and use the coupons of the orders that have one, and let others expire."""
-    rng = stream(scenario.seed, "coupon events")
+    rng = stream(scenario.chance, "coupon events")
     saved = np.bincount(
         ledger.order, weights=ledger.quantity * ledger.prices.coupon_discount_minor, minlength=len(ledger.account)
     ).astype(np.int64)

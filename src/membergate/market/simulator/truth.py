@@ -78,7 +78,7 @@ class OperatorTruth:
 
 def follow_units(ledger: Ledger, deliveries: Deliveries, population: Population, scenario: Scenario) -> UnitTruth:
     """Follow every unit to its end."""
-    rng = stream(scenario.seed, "units")
+    rng = stream(scenario.chance, "units")
     account = ledger.account[ledger.order]
     is_resale = ledger.is_for_resale[ledger.order]
     resold_share = np.array([a.resale.resold if a.resale else 0.0 for a in ARCHETYPES])[population.archetype[account]]
@@ -115,7 +115,7 @@ def follow_units(ledger: Ledger, deliveries: Deliveries, population: Population,
 
 def judge(units: UnitTruth, ledger: Ledger, population: Population, scenario: Scenario) -> OperatorTruth:
     """Call an operator a merchant by what became of its units in the window around its first application."""
-    rng = stream(scenario.seed, "capital")
+    rng = stream(scenario.chance, "capital")
     operators, first, of_account = np.unique(population.operator, return_index=True, return_inverse=True)
     first_applied = np.full(len(operators), np.inf)
     np.minimum.at(first_applied, of_account, population.applied)

@@ -1,4 +1,4 @@
-"""The truth folder's tables: operators, accounts, rings and units."""
+"""The truth folder's tables: operators, accounts, rings, units, and what other answers would have brought."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
+from membergate.market.simulator.counterfactuals import outcomes_of
 from membergate.market.simulator.population import HUB, ROLE_NAMES
 from membergate.market.simulator.tables import Tables, Writer, flags, whole
 from membergate.market.simulator.truth import USE_NAMES
@@ -20,6 +21,7 @@ def tables_of_truth(world: World, writer: Writer) -> Tables:
     yield "truth_accounts", _accounts(world, writer), ("account_id",)
     yield "truth_rings", _rings(world, writer), ("ring_id",)
     yield "truth_units", _units(world, writer), ("line_id", "use")
+    yield "truth_counterfactuals", _counterfactuals(world, writer), ("application_id", "disposition")
 
 
 def _operators(world: World, writer: Writer) -> dict[str, pa.Array]:
@@ -78,3 +80,23 @@ def _units(world: World, writer: Writer) -> dict[str, pa.Array]:
         "resale_price_minor": whole(units.price_minor, np.isfinite(units.resold)),
         "operator_id": writer.ids("operator", world.population.operator[ledger.account[ledger.order[units.line]]]),
     }
+
+
+def _counterfactuals(world: World, writer: Writer) -> dict[str, pa.Array]:
+    account = np.flatnonzero(np.isfinite(world.population.applied))
+    application = writer.ids("application", account)
+    parts = [
+        pa.table(
+            {
+                "application_id": application,
+                "disposition": pa.array([outcomes.answer.value] * len(account), pa.string()),
+                "benefit_minor": whole(outcomes.benefit_minor[account]),
+                "genuine_value_minor": whole(outcomes.genuine_value_minor[account]),
+                "loss_minor": whole(outcomes.loss_minor[account]),
+                "resold_units": whole(outcomes.resold_units[account]),
+            }
+        )
+        for outcomes in outcomes_of(world)
+    ]
+    together = pa.concat_tables(parts).combine_chunks()
+    return {name: together[name].combine_chunks() for name in together.column_names}
