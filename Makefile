@@ -46,6 +46,8 @@ lock: $(READY) ## upgrade every locked requirement
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements/development.txt
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --constraint requirements/development.txt \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile requirements/benchmarks.in --upgrade --universal --python-version 3.11 --constraint requirements/development.txt \
+	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements/benchmarks.txt
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --constraint requirements/development.txt \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements/uv.txt
 

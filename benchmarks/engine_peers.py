@@ -156,7 +156,7 @@ def main() -> None:
     meta = json.loads((folder / "meta.json").read_text())
     begin = _cpu_seconds()
     fit(np.load(folder / "warm.npy"), meta["warm_eps"])
-    warmed = _cpu_seconds() - begin
+    warmed, small = _cpu_seconds() - begin, _peak_mb()
     rows = np.load(folder / "rows.npy")
     before = _cpu_seconds()
     fitted = fit(rows, meta["eps"])
@@ -165,7 +165,7 @@ def main() -> None:
     for attribute, sign in (("labels_", 1), ("negative_outlier_factor_", -1), ("decision_scores_", 1)):
         if hasattr(fitted, attribute):
             np.save(folder / "found.npy", sign * getattr(fitted, attribute))
-    print(json.dumps({"cpu_s": cost, "peak_mb": peak, "warm_up_cpu_s": warmed}))
+    print(json.dumps({"cpu_s": cost, "peak_mb": peak, "small_mb": small, "warm_up_cpu_s": warmed}))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 
 _FEWEST_LISTED = 16
-"""Listing a few neighbours more than needed spares more searches than it costs."""
+_LISTED_SHARE = 1.6
+"""Listing more neighbours than needed spares more searches than it costs."""
 
 
 class OPTICS(DensityClusterer):
@@ -123,7 +124,7 @@ class OPTICS(DensityClusterer):
         return self._needed(n_rows) - 1
 
     def _neighbours_wanted(self, n_rows: int) -> int:
-        return max(self._neighbours_needed(n_rows), _FEWEST_LISTED)
+        return max(round(_LISTED_SHARE * self._neighbours_needed(n_rows)), _FEWEST_LISTED)
 
     def _fit(self, graph: NeighbourGraph) -> Self:
         needed = self._needed(graph.n_rows)

@@ -99,15 +99,35 @@ class LibraryDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return self._score(checked_rows(X, self, reset=False))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Score new rows, shifted so that outliers are negative."""
+        """Score new rows, shifted so that outliers are negative.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (m, d) with the d of the fit, finite.
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Tell +1 (normal) from -1 (outlier)."""
+        """Tell +1 (normal) from -1 (outlier).
+
+        Parameters
+        ----------
+        X
+            Rows, shape (m, d) with the d of the fit, finite.
+        """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:  # noqa: ARG002
-        """Fit, and tell +1 from -1 for the training rows."""
+        """Fit, and tell +1 from -1 for the training rows.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+        """
         self.fit(X)
         return np.where(self.training_scores_ < self.offset_, -1, 1)
 
