@@ -12,6 +12,7 @@ import duckdb
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from tests.property.fuzz_policy import fuzz
 
 from membergate.deciding.policy import Policy, counterfactual, decide, load_policy, witnesses
 from membergate.deciding.policy.condition import compile_condition
@@ -178,6 +179,19 @@ def test_one_more_hit_never_softens(
     assert ("extra", RuleOutcome.HIT) in after.rule_outcomes
 
 
+@given(POLICIES, CHECKPOINTS, cases(), LOTTERIES)
+def test_a_deny_entry_never_softens(
+    policy: Policy, checkpoint: Checkpoint, evidence: dict[str, Evidence], lottery: float
+) -> None:
+    """A subject that is found on the deny list is answered at least as strictly as when it was on none."""
+    clean = evidence | {name: witnessed(name, value=False) for name in ("list_allow", "list_watch", "list_deny")}
+    listed = clean | {"list_deny": witnessed("list_deny", value=True)}
+    before, after = (decide(policy, checkpoint, said, lottery=0.999) for said in (clean, listed))
+    assert severity(after.disposition, checkpoint) >= severity(before.disposition, checkpoint)
+    lucky = decide(policy, checkpoint, listed, lottery=lottery)
+    assert lucky.explore or lucky.disposition is after.disposition
+
+
 @given(cases(), LOTTERIES)
 def test_a_counterfactual_holds_when_asked(evidence: dict[str, Evidence], lottery: float) -> None:
     """Deciding again with the needed value gives the milder disposition that the counterfactual promised."""
@@ -334,6 +348,13 @@ def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
     """No text gets anything out of the loader but a policy or a policy error."""
     with suppress(PolicyError):
         load_policy(text, origin="fuzz.yaml", vocabulary=SMALL)
+
+
+def test_the_parsers_survive_a_fuzz() -> None:
+    """Some thousand random and damaged inputs: each accepted or refused in time. More: `fuzz_policy.py 1000000`."""
+    counts = fuzz(3_000, seed=1)
+    assert counts["accepted"] > 0
+    assert counts["refused"] > 0
 
 
 DEFAULT_LINES = tuple(DEFAULT.text.split("\n"))

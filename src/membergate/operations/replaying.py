@@ -16,14 +16,22 @@ from membergate.operations.admission import draw
 from membergate.store import decision_from_record
 
 _FORM = '[{"name":"VARCHAR","value":"JSON","absence":"VARCHAR"}]'
-_TYPED = {
-    EvidenceKind.NUMBER: (
-        "case when json_type({v}) in ('DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT') "
-        "and isfinite(cast({v} as double)) then cast({v} as double) end"
-    ),
-    EvidenceKind.BOOLEAN: "case when json_type({v}) = 'BOOLEAN' then cast({v} as boolean) end",
-    EvidenceKind.TEXT: "case when json_type({v}) = 'VARCHAR' then {v} ->> '$' end",
-}
+_ENTRIES = f"""
+select place, e.name as name, e.value as said, e.absence = 'source_failed' as is_at_fault, json_type(e.value) as kind
+from (select place, unnest(from_json(evidence_json, '{_FORM}')) as e from recorded)
+where list_contains($names, e.name)
+"""
+_TYPED = f"""
+select *,
+  case when kind in ('DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT') and isfinite(cast(said as double))
+       and (cast(said as double) between 0e0 and 1e0 or not list_contains($units, name))
+       then cast(said as double) end as number,
+  case when kind = 'BOOLEAN' then cast(said as boolean) end as flag,
+  case when kind = 'VARCHAR' then said ->> '$' end as word
+from ({_ENTRIES})
+"""
+"""One row a statement, with its value in the column of its kind; out of its range it has none."""
+_COLUMN = {EvidenceKind.NUMBER: "number", EvidenceKind.BOOLEAN: "flag", EvidenceKind.TEXT: "word"}
 _MADE = """
 create temp table replayed (
   decision_id varchar, subject varchar, decided_at timestamptz, old varchar, rung integer, is_merchant boolean,
@@ -89,7 +97,8 @@ class Replayer:
 
     def _decide(self, policy: Policy, records: Sequence[Mapping[str, Any]]) -> None:
         self.connection.register("recorded", self._columns(records))
-        self.connection.execute(f"create or replace temp view evidence as {self._evidence_sql()}")
+        laid = f"create or replace temp table evidence as {self._evidence_sql()}"
+        self.connection.execute(laid, self._evidence_parameters())
         verdicts = verdicts_to_duckdb(policy, self._checkpoint, "evidence")
         hits = _indices([f'"hit:{rule.rule_id}"' for rule in self.rules])
         groups = _indices([f"({segment.when.sql})" for segment in self._policy.segments])
@@ -103,6 +112,7 @@ class Replayer:
         truth = self._truth
         return pa.table(
             {
+                "place": range(len(records)),
                 "decision_id": [r["decision_id"] for r in records],
                 "subject": [r["application_id"] or r["order_id"] or r["decision_id"] for r in records],
                 "decided_at": pa.array([r["decided_at"] for r in records], pa.timestamp("us", tz="UTC")),
@@ -121,22 +131,26 @@ class Replayer:
 
     def _evidence_sql(self) -> str:
         """Write the query that turns each document of evidence into a typed column a name."""
-        said = f"from_json(evidence_json, '{_FORM}')"
-        entries = f"list_transform({said}, lambda e: {{'key': e.name, 'value': e}})"
-        query = f"select *, map_from_entries({entries}) as said from recorded"
-        typed, failed = [], []
-        for name in self._names:
-            value = f"said['{name}'].value"
-            typed_sql = _TYPED[self._policy.kinds[name]].format(v=value)
-            if name in witnesses.IN_UNIT_INTERVAL:
-                typed_sql = f"case when ({typed_sql}) between 0e0 and 1e0 then ({typed_sql}) end"
-            typed.append(f'{typed_sql} as "{name}"')
-            is_bad = f'({value} is not null and "{name}" is null)'
-            failed.append(f"case when said['{name}'].absence = 'source_failed' or {is_bad} then '{name}' end")
-        lacks = " + ".join(f"(said['{name}'] is null)::integer" for name in self._names) or "0"
-        query = f"select *, {', '.join([*typed, f'{lacks} as lacks'])} from ({query})"
-        listed = f"list_filter([{', '.join(failed) or 'null'}], lambda x: x is not null)"
-        return f"select *, {listed}::varchar[] as failed from ({query})"
+        kinds = self._policy.kinds
+        columns = "".join(
+            f", any_value({_COLUMN[kinds[name]]}) filter (name = '{name}') as \"{name}\"" for name in self._names
+        )
+        bad = " or ".join(
+            f"({column} is null and list_contains(${column}s, name))" for column in sorted(set(_COLUMN.values()))
+        )
+        failed = f"coalesce(list(name) filter (is_at_fault or (said is not null and ({bad}))), [])"
+        pivot = f"select place, {failed} as failed, count(*) as found{columns} from ({_TYPED}) group by place"
+        lacks = f"{len(self._names)} - coalesce(found, 0) as lacks"
+        kept = f"recorded.* exclude (evidence_json), coalesce(failed, []) as failed, {lacks}"
+        names = "".join(f', "{name}"' for name in self._names)
+        return f"select {kept}{names} from recorded left join ({pivot}) as told using (place)"
+
+    def _evidence_parameters(self) -> dict[str, list[str]]:
+        kinds = self._policy.kinds
+        by_kind = {
+            f"{column}s": [name for name in self._names if kinds[name] is kind] for kind, column in _COLUMN.items()
+        }
+        return {"names": list(self._names), "units": sorted(witnesses.IN_UNIT_INTERVAL), **by_kind}
 
 
 def _indices(conditions: Sequence[str]) -> str:
