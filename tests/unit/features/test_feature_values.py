@@ -114,6 +114,27 @@ def test_d4_is_the_margin_over_units(market: TinyMarket, ask: Ask) -> None:
     assert ask("D4") == pytest.approx((3 * 0.25 - 0.5) / 9, abs=1e-6)
 
 
+def test_d4_leaves_out_what_has_no_known_price(market: TinyMarket, ask: Ask) -> None:
+    """Neither a thing whose resale price nobody knows, nor one that was given away, has a margin, high or low."""
+    market.buys("a", "2025-06-20", units=4, sku="s3")
+    market.buys("a", "2025-06-20", units=9, net=0)
+    assert ask("D4") is Absence.NOT_OBSERVED
+    market.buys("a", "2025-06-20", units=3, net=80)
+    assert ask("D4") == pytest.approx(3 * 0.25 / 8, abs=1e-6)
+
+
+def test_unnamed_places_and_people_are_nobodys(market: TinyMarket, ask: Ask) -> None:
+    """Orders without address and recipient, of many accounts, are no crowded place and no one-time recipient."""
+    for account in ("a", "b", "c", "d"):
+        market.buys(account, "2025-06-20", address=None, recipient=None)
+        market.buys(account, "2025-06-21", address=None, recipient=None)
+    market.buys("e", "2025-06-20", address="home")
+    for feature in ("E2", "E4", "E5"):
+        assert ask(feature) is Absence.NOT_OBSERVED, feature
+    market.buys("a", "2025-06-22", address="home2", recipient="x")
+    assert ask("E5") == pytest.approx(np.log(2) - np.log(2), abs=1e-5)
+
+
 def test_d5_is_the_gain_on_the_excess(market: TinyMarket, ask: Ask) -> None:
     """Ten of 12 units are excess and each would earn 20: 200."""
     market.buys("a", "2025-06-20", units=12, net=80)

@@ -234,6 +234,12 @@ GOODS = Relation(
 )
 """SKUs and what is normal for them, worked out once a SKU and not once a line."""
 
+# LEAST and GREATEST pass NULL over, so without the condition an unknown margin would become the highest
+_MARGIN = (
+    "CASE WHEN s.resale_minor IS NOT NULL AND e.net_price_minor > 0 "
+    "THEN GREATEST(-1.0, LEAST(3.0, (s.resale_minor - e.net_price_minor) / e.net_price_minor)) END"
+)
+
 LINE = Relation(
     "line",
     "order_lines",
@@ -245,9 +251,7 @@ LINE = Relation(
         "day": (f"EPOCH_US(e.ordered_at) // {DAY_US}",),
         "paid_minor": ("e.quantity * e.net_price_minor",),
         "benefit_minor": ("e.quantity * GREATEST(0, e.list_price_minor - e.net_price_minor)",),
-        "margin_ratio": (
-            "GREATEST(-1.0, LEAST(3.0, (s.resale_minor - e.net_price_minor) / NULLIF(e.net_price_minor, 0)))",
-        ),
+        "margin_ratio": (_MARGIN,),
         "gain_minor": ("e.quantity * GREATEST(0, s.resale_minor - e.net_price_minor)",),
         "resale_score": ("COALESCE(s.resale_score, PRIOR('resale_score'))",),
         "rarity": ("COALESCE(s.rarity, PRIOR('rarity'))",),
@@ -277,8 +281,9 @@ ORDER = Relation(
     "ordered_at",
     {
         "order_key": ("HASH(e.order_id)",),
-        "address": ("HASH(e.address_id)",),
-        "recipient": ("HASH(e.recipient_tok)",),
+        # HASH(NULL) is a number like any other: what is not known must not become one shared place or person
+        "address": ("CASE WHEN e.address_id IS NOT NULL THEN HASH(e.address_id) END",),
+        "recipient": ("CASE WHEN e.recipient_tok IS NOT NULL THEN HASH(e.recipient_tok) END",),
         "is_gift": ("COALESCE(e.gift, FALSE)",),
         "is_company_invoice": ("COALESCE(e.invoice_type = 'company', FALSE)",),
         "is_group_buy": ("COALESCE(e.lane = 'group_buy', FALSE)",),
