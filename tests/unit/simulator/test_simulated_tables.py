@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ import yaml
 from membergate.domain.errors import BadInputError
 from membergate.market.loading import load
 from membergate.market.schema import TABLES
-from membergate.market.simulator import SimulationReport, simulate
+from membergate.market.simulator import PRESETS, SimulationReport, simulate
 from membergate.market.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("simulator")
@@ -114,3 +115,23 @@ def test_truth_stays_out_of_the_market(tiny: SimulationReport) -> None:
         assert not {"archetype", "ring_id", "operator_id", "role", "use", "is_merchant"} & set(
             pq.read_schema(file).names
         )
+
+
+def test_districts_share_goods_and_not_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market cut into districts has every account once, one catalogue, and loads like any other."""
+    monkeypatch.setitem(PRESETS, "cut", replace(PRESETS["tiny"], accounts=450, districts=2))
+    made = simulate(tmp_path, preset="cut", seed=3)
+    connection = duckdb.connect()
+
+    def count(sql: str) -> list[tuple[int, ...]]:
+        return connection.execute(sql.replace("@", f"{made.market}/")).fetchall()
+
+    assert sorted(path.name for path in (made.market / "orders").iterdir()) == ["part-000.parquet", "part-001.parquet"]
+    assert count("SELECT count(DISTINCT account_id) FROM '@accounts/*.parquet'") == [(450,)]
+    assert count("SELECT count(*) - count(DISTINCT order_id || ingested_at) FROM '@orders/*.parquet'") == [(0,)]
+    assert count("SELECT count(*) FROM '@order_lines/*.parquet' ANTI JOIN '@skus.parquet' USING (sku_id)") == [(0,)]
+    assert count("SELECT count(*) FROM '@orders/*.parquet' ANTI JOIN '@accounts/*.parquet' USING (account_id)") == [
+        (0,)
+    ]
+    assert made.accounts == 450
+    assert made.applications == 360

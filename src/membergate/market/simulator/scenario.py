@@ -166,7 +166,7 @@ PRESETS: dict[str, Scenario] = {
     "tiny": Scenario("tiny", 2_000, 0, 900, 60, 0.25, 0.40, 0.25),
     "demo": Scenario("demo", 20_000, 0, 3_200, 200, 0.25, 0.40, 0.15),
     "small": Scenario("small", 50_000, 0, 5_000, 300, 0.08, 0.16, 0.10),
-    "city": Scenario("city", 500_000, 0, 12_000, 800, 0.04, 0.08, 0.02, districts=10),
+    "city": Scenario("city", 500_000, 0, 12_000, 800, 0.04, 0.08, 0.02, districts=20),
 }
 """The sizes that ship: for tests, for a first look, for development, and for benchmarks."""
 

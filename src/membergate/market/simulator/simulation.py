@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from membergate.market.simulator.answers import doorkeeper_of, read_answers
 from membergate.market.simulator.market_people import tables_of_goods, tables_of_people
 from membergate.market.simulator.market_trade import tables_of_trade
 from membergate.market.simulator.scenario import Scenario, scenario_for
+from membergate.market.simulator.streams import Bools
 from membergate.market.simulator.tables import Tables, Writer
 from membergate.market.simulator.truth_tables import tables_of_truth
 from membergate.market.simulator.world import Progress, World, live_through
@@ -21,6 +25,7 @@ from membergate.market.simulator.world import Progress, World, live_through
 MARKET_FOLDER = "market"
 TRUTH_FOLDER = "truth"
 SCENARIO_FILE = "scenario.yaml"
+_AT_A_TIME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,39 +97,62 @@ def simulate(
     _clear(out)
     rows: Counter[str] = Counter()
     are_merchants = []
-    for district in scenario.of_each_district():
-        writer = Writer(district)
-        world = live_through(district, _telling(progress, district), doorkeeper_of(answers, writer))
-        for name, columns, sort_by in _market_tables(world, writer):
-            rows[name] += writer.write(out / MARKET_FOLDER, name, columns, sort_by)
-        for name, columns, sort_by in tables_of_truth(world, writer):
-            writer.write(out / TRUTH_FOLDER, name, columns, sort_by)
-        are_merchants.append(world.truth.is_merchant_account[np.isfinite(world.population.applied)])
-        del world
+    for part in _parts(scenario, out, answers, progress or (lambda _step: None)):
+        rows.update(part.rows)
+        are_merchants.append(part.is_merchant)
     (out / SCENARIO_FILE).write_text(scenario.as_yaml(), encoding="utf-8")
-    applied = np.concatenate(are_merchants)
+    is_merchant = np.concatenate(are_merchants)
     return SimulationReport(
         market=out / MARKET_FOLDER,
         truth=out / TRUTH_FOLDER,
         rows=dict(rows),
         accounts=scenario.accounts,
-        applications=len(applied),
-        merchant_share=float(np.round(applied.mean(), 6)),
+        applications=len(is_merchant),
+        merchant_share=float(np.round(is_merchant.mean(), 6)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one district wrote: rows by table, and whether each of its applicants is a merchant."""
+
+    rows: dict[str, int]
+    is_merchant: Bools
+
+
+def _parts(scenario: Scenario, out: Path, answers: Mapping[str, int] | None, tell: Progress) -> Iterator[_Part]:
+    """Let the districts happen: one here, several in processes of their own, two at a time."""
+    if scenario.districts == 1:
+        yield _happen(scenario, out, answers, tell)
+        return
+    with ProcessPoolExecutor(_AT_A_TIME, mp_context=get_context("spawn")) as pool:
+        districts = [pool.submit(_happen, part, out, answers) for part in scenario.of_each_district()]
+        for number, district in enumerate(districts):
+            tell(f"district {number + 1} of {scenario.districts}")
+            yield district.result()
+
+
+def _happen(
+    district: Scenario, out: Path, answers: Mapping[str, int] | None, tell: Progress = lambda _step: None
+) -> _Part:
+    """Let one district happen and write it."""
+    writer = Writer(district)
+    world = live_through(district, tell, doorkeeper_of(answers, writer))
+    tell("writing the market")
+    rows = {
+        name: writer.write(out / MARKET_FOLDER, name, columns, sort_by)
+        for name, columns, sort_by in _market_tables(world, writer)
+    }
+    tell("writing the truth")
+    for name, columns, sort_by in tables_of_truth(world, writer):
+        writer.write(out / TRUTH_FOLDER, name, columns, sort_by)
+    return _Part(rows, world.truth.is_merchant_account[np.isfinite(world.population.applied)])
 
 
 def _market_tables(world: World, writer: Writer) -> Tables:
     yield from tables_of_people(world, writer)
     yield from tables_of_goods(world, writer)
     yield from tables_of_trade(world, writer)
-
-
-def _telling(progress: Progress | None, district: Scenario) -> Progress:
-    """Say which district a step is about, where there are several."""
-    if progress is None:
-        return lambda _step: None
-    of = f" ({district.district + 1} of {district.districts})" if district.districts > 1 else ""
-    return lambda step: progress(f"{step}{of}")
 
 
 def _clear(out: Path) -> None:
