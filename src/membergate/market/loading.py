@@ -23,6 +23,7 @@ from membergate.market.mapping.deriving import Deriving
 from membergate.market.mapping.fitting import fit
 from membergate.market.mapping.viewing import open_views
 from membergate.market.merging import Merged, merge
+from membergate.market.oddities import oddities
 from membergate.market.quarantine import Quarantine, Reason
 from membergate.market.reading import (
     Checked,
@@ -174,6 +175,11 @@ class _Loading:
         for report in reports:
             _require_loaded(report, checked[report.table])
         self._write_quarantine()
+        self._warnings += oddities(
+            self._connection,
+            {name: self._rows[name][-1] for name in checked},
+            {name: (*rows.columns, *rows.table.inherited_columns) for name, rows in checked.items()},
+        )
         return LoadReport(tuple(reports), tuple(warning for warning in self._warnings if warning))
 
     def _folder_of(self, step: str) -> Path:
