@@ -94,7 +94,13 @@ class _Trade:
         )
 
     def tables(self, draw: np.random.Generator) -> dict[str, pa.Table]:
-        return {"orders": self._orders(), "order_lines": self._lines(draw), "shipments": self._shipments(draw)}
+        return {
+            "orders": self._orders(),
+            "order_lines": self._lines(draw),
+            "shipments": self._shipments(draw),
+            "logins": self._logins(),
+            "behaviors": self._pages(),
+        }
 
     def _orders(self) -> pa.Table:
         places = range(len(self.order_ids))
@@ -112,6 +118,8 @@ class _Trade:
                 invoice_type=["company" if i % 6 == 0 else "none" for i in places],
                 gift=[i % 11 == 0 for i in places],
                 lane=["group_buy" if i % 13 == 0 else "consumer" for i in places],
+                device_tok=[f"d{self.who[i] // 2}" if i % 5 else None for i in places],
+                payment_tok=[f"y{self.who[i] // 3}" if i % 7 else f"y{self.who[i]}" for i in places],
             )
         )
 
@@ -127,6 +135,7 @@ class _Trade:
             net_price_minor=self.price - draw.integers(0, 200, count),
             member_discount_minor=draw.integers(0, 50, count),
             coupon_discount_minor=draw.integers(0, 50, count),
+            subsidised_by=["platform" if i % 4 == 0 else None for i in range(count)],
             account_id=self.account_ids[self.who[self.order_of_line]],
             ordered_at=self.ordered_at[self.order_of_line],
         )
@@ -142,6 +151,30 @@ class _Trade:
             ordered_at=self.ordered_at,
         )
 
+    def _logins(self) -> pa.Table:
+        places = range(len(self.order_ids))
+        return _rows(
+            self.order_late,
+            login_id=[f"g{i}" for i in places],
+            account_id=self.account_ids[self.who],
+            logged_in_at=self.ordered_at,
+            ip_class=[("residential", "mobile", "proxy", None)[i % 4] for i in places],
+            emulator=[i % 17 == 0 for i in places],
+        )
+
+    def _pages(self) -> pa.Table:
+        """Three pages an order: some begin with a search, all end at the checkout."""
+        order = np.repeat(np.arange(len(self.order_ids)), 3)
+        first = [("search", "product_view", "favourite")[i % 3] for i in range(len(self.order_ids))]
+        return _rows(
+            self.order_late[order],
+            event_id=[f"b{i}" for i in range(len(order))],
+            account_id=self.account_ids[self.who[order]],
+            occurred_at=self.ordered_at[order],
+            event_type=[(first[i], "review_read", "checkout")[place % 3] for place, i in enumerate(order)],
+            session_id=[f"v{i}" if i % 9 else None for i in order],
+        )
+
 
 def _people(draw: np.random.Generator, account_ids: NDArray[np.object_]) -> dict[str, pa.Table]:
     count = len(account_ids)
@@ -154,6 +187,7 @@ def _people(draw: np.random.Generator, account_ids: NDArray[np.object_]) -> dict
             registered_at=registered_at,
             declared_use=["business" if i % 5 == 0 else "personal" for i in range(count)],
             region_code=[f"r{i % 3}" for i in range(count)],
+            is_seller=[i % 7 == 0 for i in range(count)],
         ),
         "applications": _rows(
             applied_at,
@@ -173,6 +207,7 @@ def _skus() -> pa.Table:
         category_l2=[_CATEGORIES[i % 6] for i in range(_SKUS)],
         limit_quantity=[3 if i % 4 == 0 else None for i in range(_SKUS)],
         limit_window_days=[30 if i % 8 == 0 else None for i in range(_SKUS)],
+        carton_size=[(1, 2, 6)[i % 3] for i in range(_SKUS)],
         market_price_minor=[480 + 110 * i if i % 3 else None for i in range(_SKUS)],
     )
 

@@ -64,6 +64,9 @@ class TinyMarket:
     shipments: list[dict[str, object]] = field(default_factory=list)
     applications: list[dict[str, object]] = field(default_factory=list)
     promotions: list[dict[str, object]] = field(default_factory=list)
+    logins: list[dict[str, object]] = field(default_factory=list)
+    behaviors: list[dict[str, object]] = field(default_factory=list)
+    sellers: set[str] = field(default_factory=set)
 
     def buys(
         self,
@@ -78,17 +81,26 @@ class TinyMarket:
         recipient: str | None = "r",
         gift: bool = False,
         known: str | None = None,
+        device: str | None = None,
+        payer: str | None = None,
+        invoice: str = "none",
+        saved: tuple[int, int] = (0, 0),
+        subsidy: str | None = None,
     ) -> str:
-        """Let an account order one line; give the order's id."""
+        """Let an account order one line; give the order's id. `saved` is what member price and coupon spared."""
         self.accounts.setdefault(account, at("2024-01-01"))
         order, ordered_at = f"o{len(self.orders)}", at(when)
         visible_at = at(known) if known else ordered_at
         shared = {"account_id": account, "order_id": order, "ordered_at": ordered_at, **_version(visible_at)}
         own = {"address_id": address, "recipient_tok": recipient, "gift": gift, "status": "paid", "currency": "CNY"}
-        self.orders.append(shared | own | {"total_minor": units * net, "invoice_type": "none", "lane": "consumer"})
+        own |= {"device_tok": device, "payment_tok": payer, "invoice_type": invoice, "lane": "consumer"}
+        self.orders.append(shared | own | {"total_minor": units * net})
         price = {"quantity": units, "list_price_minor": listed, "net_price_minor": net}
         self.lines.append(
-            shared | price | {"line_id": f"l{len(self.lines)}", "sku_id": sku, "member_discount_minor": 0}
+            shared
+            | price
+            | {"line_id": f"l{len(self.lines)}", "sku_id": sku, "subsidised_by": subsidy}
+            | {"member_discount_minor": saved[0], "coupon_discount_minor": saved[1]}
         )
         return order
 
@@ -105,18 +117,30 @@ class TinyMarket:
         row = {"application_id": application, "account_id": account, "submitted_at": at(when), "plan": "plus"}
         self.applications.append(row | _version(at(when)))
 
+    def signs_in(self, account: str, when: str, network: str | None = None, *, emulator: bool = False) -> None:
+        """Let an account sign in."""
+        row = {"login_id": f"g{len(self.logins)}", "account_id": account, "logged_in_at": at(when)}
+        self.logins.append(row | {"ip_class": network, "emulator": emulator} | _version(at(when)))
+
+    def looks(self, account: str, when: str, session: str, *pages: str) -> None:
+        """Let an account walk through pages in one session."""
+        for page in pages:
+            row = {"event_id": f"b{len(self.behaviors)}", "account_id": account, "occurred_at": at(when)}
+            self.behaviors.append(row | {"event_type": page, "session_id": session} | _version(at(when)))
+
     def tables(self) -> dict[str, pa.Table]:
         """Give the market in the form of the warehouse's views."""
         forever = _version(_NEVER)
         skus: list[dict[str, object]] = [
             {"sku_id": "s1", "category_l1": "food", "category_l2": "tea", "limit_quantity": 3, "limit_window_days": 30},
-            {"sku_id": "s2", "category_l1": "home", "category_l2": "soap", "limit_quantity": None},
+            {"sku_id": "s2", "category_l1": "home", "category_l2": "soap", "limit_quantity": None, "carton_size": 6},
             {"sku_id": "s3", "category_l1": "home", "category_l2": "soap", "limit_quantity": None},
         ]
         places = {str(row["address_id"]) for row in (*self.orders, *self.shipments) if row["address_id"]}
         addresses = [{"address_id": place, "kind": place.rstrip("0123456789")} | forever for place in sorted(places)]
         accounts = [
-            {"account_id": name, "registered_at": since, **_version(since)} for name, since in self.accounts.items()
+            {"account_id": name, "registered_at": since, "is_seller": name in self.sellers, **_version(since)}
+            for name, since in self.accounts.items()
         ]
         rows = {
             "accounts": accounts,
@@ -125,6 +149,8 @@ class TinyMarket:
             "shipments": self.shipments,
             "applications": self.applications,
             "promotions": self.promotions,
+            "logins": self.logins,
+            "behaviors": self.behaviors,
             "skus": [sku | forever for sku in skus],
             "addresses": addresses,
         }

@@ -201,3 +201,96 @@ def test_l2_counts_the_operators_other_applications(market: TinyMarket, ask: Ask
     market.applies("b", "2025-04-20", "q2")
     assert ask("L2", members=("a", "b")) == 1.0
     assert ask("L2") == 0.0
+
+
+def test_a6_is_the_herfindahl_index_of_units(market: TinyMarket, ask: Ask) -> None:
+    """Six units of one SKU and two of another: (36 + 4) / 64; four units alone are too few to say."""
+    market.buys("a", "2025-06-20", units=6)
+    market.buys("a", "2025-06-21", units=2, sku="s2")
+    market.buys("b", "2025-06-21", units=4)
+    assert ask("A6") == pytest.approx(40 / 64)
+    assert ask("A6", account="b") is Absence.NOT_OBSERVED
+
+
+def test_a7_is_the_share_of_whole_cartons(market: TinyMarket, ask: Ask) -> None:
+    """s2 comes in sixes: one line of 12 is whole cartons, one of 5 is not; s1 has no cartons. Prior 0.2."""
+    for units in (12, 5):
+        market.buys("a", "2025-06-20", units=units, sku="s2")
+    market.buys("a", "2025-06-20", units=6)
+    assert ask("A7", A7=0.2) == pytest.approx((1 + 5 * 0.2) / 7)
+
+
+def test_a8_is_the_log_of_the_spend(market: TinyMarket, ask: Ask) -> None:
+    """Two units at 80 and one at 40."""
+    market.buys("a", "2025-06-20", units=2, net=80)
+    market.buys("a", "2025-06-20", net=40)
+    assert ask("A8") == pytest.approx(np.log(201))
+
+
+def test_b5_is_the_share_of_subsidised_units(market: TinyMarket, ask: Ask) -> None:
+    """Six of eight units are subsidised, and ten units of prior 0.5; nothing subsidised is 0, not unknown."""
+    market.buys("a", "2025-06-20", units=6, subsidy="platform")
+    market.buys("a", "2025-06-20", units=2)
+    market.buys("b", "2025-06-20", units=2)
+    assert ask("B5", B5=0.5) == pytest.approx((6 + 5) / 18)
+    assert ask("B5", account="b") == 0.0
+
+
+def test_d1_sums_what_was_saved_and_d7_counts_how(market: TinyMarket, ask: Ask) -> None:
+    """30 by member price and 20 by coupon, then 5 by coupon on a subsidised line: 55; 2 and 2 incentives on 3 lines."""
+    market.buys("a", "2025-06-20", saved=(30, 20))
+    market.buys("a", "2025-06-20", saved=(0, 5), subsidy="store")
+    market.buys("a", "2025-06-20")
+    assert ask("D1") == 55.0
+    assert ask("D7", D7=1.0) == pytest.approx((4 + 5) / 8)
+
+
+def test_e7_and_e8_tell_kinds_of_places_apart(market: TinyMarket, ask: Ask) -> None:
+    """Of ten units three go to a shop and two to a forwarder; five units of prior 0."""
+    for units, place in ((3, "shop"), (2, "forwarder"), (5, "home")):
+        market.buys("a", "2025-06-20", units=units, address=place)
+    assert ask("E7") == pytest.approx(3 / 15)
+    assert ask("E8") == pytest.approx(2 / 15)
+
+
+def test_f1_and_g1_count_accounts_behind_devices_and_cards(market: TinyMarket, ask: Ask) -> None:
+    """Three accounts use a's device, by then; one more pays with its card. Unknown devices are nobody's."""
+    market.buys("a", "2025-06-20", device="d", payer="y")
+    market.buys("a", "2025-06-21", payer="y")
+    for account in ("b", "c"):
+        market.buys(account, "2025-06-20", device="d")
+    market.buys("e", "2025-06-20", payer="y")
+    market.buys("f", "2025-07-05", device="d", payer="y")
+    assert ask("F1") == pytest.approx(np.log(3), abs=1e-5)
+    assert ask("G1") == pytest.approx(np.log(2), abs=1e-5)
+    assert ask("F1", account="e") is Absence.NOT_OBSERVED
+
+
+def test_f4_and_f5_are_shares_of_sign_ins(market: TinyMarket, ask: Ask) -> None:
+    """One of four sign-ins is from an emulator, two hide behind a proxy or a data centre; five of prior 0."""
+    market.buys("a", "2025-06-20")
+    for network in ("proxy", "datacentre", "mobile"):
+        market.signs_in("a", "2025-06-20", network)
+    market.signs_in("a", "2025-06-21", emulator=True)
+    assert ask("F4") == pytest.approx(1 / 9)
+    assert ask("F5") == pytest.approx(2 / 9)
+
+
+def test_i2_and_i6_tell_lists_from_discovery(market: TinyMarket, ask: Ask) -> None:
+    """Of two ordering sessions one began with a search; one page in five is interest; priors 0."""
+    market.buys("a", "2025-06-20")
+    market.looks("a", "2025-06-20", "v1", "search", "review_read", "checkout")
+    market.looks("a", "2025-06-21", "v2", "product_view", "checkout")
+    assert ask("I2") == pytest.approx(1 / 7)
+    assert ask("I6") == pytest.approx(1 / 25)
+
+
+def test_j5_and_k1_tell_who_trades(market: TinyMarket, ask: Ask) -> None:
+    """One order of two has a company invoice; a is linked to a seller, b is known not to be."""
+    market.buys("a", "2025-06-20", invoice="company")
+    market.buys("a", "2025-06-20")
+    market.buys("b", "2025-06-20")
+    market.sellers.add("a")
+    assert ask("J5") == pytest.approx(1 / 7)
+    assert ask("K1") == 1.0
+    assert ask("K1", account="b") == 0.0

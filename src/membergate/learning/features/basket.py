@@ -50,5 +50,20 @@ FEATURES = (
         window_days=180,
         shrinkage=Shrinkage("SUM(units)", strength=5),
     ),
+    Feature(
+        id="B5",
+        name="subsidised_sku_share",
+        summary="share of units bought with a subsidy of platform or store",
+        rationale="arbitrage picks what is subsidised",
+        unit="ratio",
+        grain="line",
+        sql="COALESCE(SUM(units) FILTER (WHERE is_subsidised), 0) / SUM(units)",
+        evidence="SUM(units)",
+        sense=+1,
+        harms=("bargain_hunter",),
+        robust_variant="units beyond a household's needs are A2's matter; shrunk",
+        window_days=180,
+        shrinkage=Shrinkage("SUM(units)", strength=10),
+    ),
 )
 """The family's declarations."""

@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from membergate.domain.errors import BadInputError
-from membergate.learning.features import application, basket, economics, fulfilment, group, quantity, rhythm
+from membergate.learning.features import (
+    aftersales,
+    application,
+    basket,
+    browsing,
+    device,
+    economics,
+    fulfilment,
+    group,
+    payment,
+    quantity,
+    rhythm,
+    seller,
+)
 from membergate.learning.features.declaration import Feature
 from membergate.learning.features.lineage import Availability, Columns, availability_of
 
-FAMILIES = (quantity, basket, rhythm, economics, fulfilment, group, application)
+FAMILIES = (
+    quantity, basket, rhythm, economics, fulfilment, device, payment, group, browsing, aftersales, seller, application,
+)  # fmt: skip
 """The families' modules, in catalogue order."""
 CATALOGUE: dict[str, Feature] = {feature.id: feature for family in FAMILIES for feature in family.FEATURES}
 """Every feature by id, in catalogue order."""
+STARTER = (
+    "A2", "A3", "A4", "B1", "B3", "B4", "C2", "C6", "D3", "D4", "D5", "E2", "E4", "E5", "H1", "H5", "H7", "L2",
+)  # fmt: skip
+"""The features to begin with: cheap, and the most telling."""
 
 
 def availability(columns: Columns) -> tuple[Availability, ...]:

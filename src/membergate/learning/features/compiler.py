@@ -22,18 +22,9 @@ from membergate.learning.features.expressions import (
     with_columns,
     with_our_words,
 )
-from membergate.learning.features.grains import (
-    GRAINS,
-    LONGEST_WINDOW_DAYS,
-    RELATIONS,
-    Companions,
-    Join,
-    Lookup,
-    Relation,
-    SharedCount,
-    age_days,
-)
+from membergate.learning.features.grains import GRAINS, Companions, Lookup, SharedCount
 from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
+from membergate.learning.features.relations import LONGEST_WINDOW_DAYS, RELATIONS, Join, Relation, age_days
 from membergate.learning.features.sharing import (
     EARLIEST,
     LATEST,

@@ -9,7 +9,8 @@ from functools import cache
 from membergate.domain.errors import BadInputError
 from membergate.learning.features.declaration import Feature, Measure
 from membergate.learning.features.expressions import columns_of, parse, render
-from membergate.learning.features.grains import GRAINS, RELATIONS, Relation
+from membergate.learning.features.grains import GRAINS
+from membergate.learning.features.relations import RELATIONS, Relation
 from membergate.market.schema import TABLES
 
 Columns = Mapping[str, tuple[str, ...]]

@@ -17,9 +17,9 @@ from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.computation import PART_ROWS, market_columns_of, measured
 from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.grains import DAY_US, LONGEST_WINDOW_DAYS
 from membergate.learning.features.lineage import Columns, is_computable, measures_of
 from membergate.learning.features.norms import Norms, naive_utc
+from membergate.learning.features.relations import DAY_US, LONGEST_WINDOW_DAYS
 from membergate.learning.features.tables import Spine
 from membergate.learning.identity import OperatorTable
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from membergate.learning.features.declaration import Feature, Shrinkage
 
+_IN_CARTONS = "COUNT(*) FILTER (WHERE carton_units > 1)"
 FEATURES = (
     Feature(
         id="A2",
@@ -48,6 +49,50 @@ FEATURES = (
         robust_variant="Beta-shrunk, each account of the operator against its own limit ++",
         window_days=180,
         shrinkage=Shrinkage("COUNT(*)", strength=4),
+    ),
+    Feature(
+        id="A6",
+        name="units_hhi",
+        summary="Herfindahl index of units over SKUs: 1 is a single SKU",
+        rationale="who resells concentrates on few goods",
+        unit="ratio",
+        grain="sku",
+        sql="SUM(units * units) / (SUM(units) * SUM(units))",
+        evidence="SUM(units)",
+        sense=+1,
+        harms=("collector", "office"),
+        robust_variant="asked from five units on, below which everyone is concentrated",
+        minimum_evidence=5,
+        window_days=90,
+    ),
+    Feature(
+        id="A7",
+        name="carton_multiple_share",
+        summary="share of lines, of goods that come in cartons, that take whole cartons",
+        rationale="thinks in wholesale units",
+        unit="ratio",
+        grain="line",
+        sql=f"COUNT(*) FILTER (WHERE carton_units > 1 AND units % carton_units = 0) / {_IN_CARTONS}",
+        evidence=_IN_CARTONS,
+        sense=+1,
+        harms=("large_family", "office", "group_buy_leader"),
+        robust_variant="carton sizes are the SKU's own; shrunk ++",
+        window_days=180,
+        shrinkage=Shrinkage(_IN_CARTONS, strength=5),
+    ),
+    Feature(
+        id="A8",
+        name="spend_log",
+        summary="log of what was paid for goods",
+        rationale="scale; says nothing alone",
+        unit="log_minor",
+        grain="line",
+        sql="LN(1 + SUM(paid_minor))",
+        evidence="COUNT(*)",
+        sense=0,
+        harms=("large_family", "office"),
+        robust_variant="without a sense of risk: it only tells a model what other shares stand on",
+        window_days=90,
     ),
 )
 """The family's declarations."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from membergate.learning.features.grains import DAY_US, Companions, Relation, SharedCount
+from membergate.learning.features.grains import Companions, SharedCount
+from membergate.learning.features.relations import DAY_US, Relation
 
 SPINE = "feature_spine"
 """The expanded spine: one row per spine row and member account of its operator."""

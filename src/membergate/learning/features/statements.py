@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from membergate.learning.features.expressions import columns_of
-from membergate.learning.features.grains import Join, Relation
+from membergate.learning.features.relations import Join, Relation
 from membergate.learning.features.sharing import INSTANTS
 
 

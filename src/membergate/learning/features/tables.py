@@ -93,6 +93,26 @@ class FeatureTable:
     absences: NDArray[np.uint8]
     context: dict[str, NDArray[Any]]
 
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> FeatureTable:
+        """Select rows.
+
+        Parameters
+        ----------
+        rows
+            Positions, or a mask of shape (n,).
+        """
+        subjects, accounts, as_of = (
+            np.asarray(column)[rows] for column in (self.spine.subject_ids, self.spine.account_ids, self.spine.as_of)
+        )
+        return FeatureTable(
+            Spine(subjects, accounts, as_of),
+            np.asarray(self.operator_ids)[rows],
+            self.features,
+            self.values[rows],
+            self.absences[rows],
+            {name: column[rows] for name, column in self.context.items()},
+        )
+
     def column(self, feature: str) -> NDArray[np.float64]:
         """Give one feature's values, shape (n,)."""
         return self.values[:, self.features.index(feature)]
