@@ -36,7 +36,7 @@ check: $(READY) ## formatting, lint, types, layers, the house's own rules, docs 
 	$(BIN)/mkdocs build --strict
 
 bench: $(READY) ## measured cost of the hot paths, each beside its peer
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/*.py; do PYTHONPATH=. $(BIN)/python $$file || exit 1; done
 
 docs: $(READY) ## the documentation site, into build/site
 	$(BIN)/mkdocs build --strict

@@ -12,7 +12,7 @@ isolation forest, local outlier factor, HDBSCAN and ECOD (where PyOD is installe
 features` shows what the features alone buy. The strict rule ranks by how many of its rules refuse.
 
 Printed are means over seeds with 95 % t intervals. Usage:
-`python benchmarks/identify.py [--accounts 10000] [--seeds 201 202 203 204 205] [--budgets 0 50 300 1500]`
+`python -m benchmarks.identify [--accounts 10000] [--seeds 201 202 203 204 205] [--budgets 0 50 300 1500]`
 """
 
 from __future__ import annotations
