@@ -300,6 +300,23 @@ def test_json_lines_that_are_no_objects(market: Path, tmp_path: Path) -> None:
     assert ("4",) in connection.execute("SELECT sku_id FROM skus").fetchall()
 
 
+def test_a_quote_that_runs_on_is_refused_where_it_opens(market: Path, tmp_path: Path) -> None:
+    """A stray quote would swallow every row after it and count as one: the file is refused, with the line."""
+    add(market, "orders", '"unclosed', *(f"x{n},a1,2025-01-01T00:00:00Z,paid,CNY,100,2025-01-01" for n in range(50)))
+    with pytest.raises(BadInputError, match="a quote that opens here is closed only") as caught:
+        ingest(tmp_path / "w", market)
+    assert "orders.csv, line " in caught.value.where
+
+
+def test_json_lines_with_control_characters_and_nameless_keys(market: Path, tmp_path: Path) -> None:
+    """A raw control character spoils its own line only, and a value without a name belongs to no column."""
+    path = market / "stores.jsonl"
+    path.write_text('{"store_id": "s1", "": 1}\n{"store_id": "s\x1f2"}\n{"store_id": "s3"}\n')
+    report = ingest(tmp_path / "w", market)
+    (stores,) = (table for table in report.tables if table.table == "stores")
+    assert (stores.read, stores.loaded, sum(stores.quarantined.values())) == (3, 2, 1)
+
+
 def test_a_file_that_is_nothing_of_its_name(market: Path, tmp_path: Path) -> None:
     """Where most of many lines are no records, the file is refused instead of being quarantined line by line."""
     (market / "listings.jsonl").write_text("no json\n" * 1_001)

@@ -141,16 +141,25 @@ def test_misuse_as_json(run: CommandLine) -> None:
     assert json.loads(out)["error"]["next"] == "membergate explain --help"
 
 
-def test_interrupt(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ctrl-C ends in exit code 130 and one sentence."""
+@pytest.mark.parametrize("cause", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_interrupt(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cause: BaseException) -> None:
+    """Ctrl-C ends in exit code 130 and one sentence, also where it strikes inside a query."""
 
     def interrupted(*_: object, **__: object) -> NoReturn:
-        raise KeyboardInterrupt
+        raise cause
 
     monkeypatch.setattr(ingesting, "ingest", interrupted)
     code, out, err = run("ingest", tmp_path, "--workspace", tmp_path)
     assert (code, out) == (130, "")
     assert err == "membergate: interrupted; what was loaded, learned and live is as it was"
+
+
+def test_window_that_ends_before_it_begins(run: CommandLine, workspace: Workspace) -> None:
+    """An empty window is a mistake, and not a batch of no decisions."""
+    window = ("--since", "2025-06-01", "--until", "2025-05-01")
+    code, _, err = run("admit", *window, "--workspace", workspace.root)
+    assert code == 2
+    assert "the window is empty" in err
 
 
 def test_full_disk(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def main() -> None:
         code = _print_misuse(error, as_json=as_json)
     except typer.Abort:
         code = INTERRUPTED
+    except RuntimeError as error:
+        # DuckDB reports a Ctrl-C that strikes during a query in words of its own.
+        if "interrupted" not in str(error).lower():
+            raise
+        code = INTERRUPTED
     except OSError as error:
         failure = WorkspaceError(
             f"the system refused: {error.strerror or error}",

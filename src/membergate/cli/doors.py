@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,7 +112,8 @@ def _print_explanation(told: Explanation) -> None:
         other = decision.counterfactual
         say(f"would be {other.disposition.value} if {other.evidence} were {other.needed:g} instead of {other.actual:g}")
     if decision.caps is not None:
-        say(f"caps: {decision.caps}")
+        limits = {each.name.replace("_", " "): getattr(decision.caps, each.name) for each in fields(decision.caps)}
+        say("caps: " + ", ".join(f"{name} {most:g}" for name, most in limits.items() if most is not None))
     print_table(
         "What moved the score (log-odds)",
         ("column", ">contribution"),

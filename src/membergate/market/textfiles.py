@@ -20,6 +20,7 @@ from membergate.market.warehouse import count, literal
 _CHUNK = 1 << 22  # bytes
 _ALWAYS_KEPT = 1_000  # malformed lines; as many are quarantined however few the good ones are
 _LONGEST_LINE = 16 << 20  # bytes
+_MOST_LINES_OF_A_ROW = 20
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
 
@@ -137,10 +138,24 @@ def stage_csv(
         "SELECT line, any_value(csv_line), any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
     connection.execute("DELETE FROM reject_errors")
+    for line, text, _ in rejects:
+        _require_a_closing_quote(line, text or "", original)
     return tuple(
         MalformedRow(str(original), line, (text or "").strip("\r\n"), (problem or "").split("\n")[0])
         for line, text, problem in rejects
     )
+
+
+def _require_a_closing_quote(line: int, text: str, original: Path) -> None:
+    """Refuse a file in which a quote runs on: the lines that it swallows are rows, and would count as one bad row."""
+    swallowed = text.strip().count("\n")
+    if swallowed > _MOST_LINES_OF_A_ROW:
+        raise BadInputError(
+            f"a quote that opens here is closed only {swallowed:,} lines later, if at all",
+            where=f"{original}, line {line}",
+            allowed='fields in double quotes, a quote inside one written twice ("")',
+            next_step="correct the quotes of that line, or export the file again",
+        )
 
 
 def _header(path: Path, original: Path, delimiter: str) -> tuple[str, ...]:
@@ -176,7 +191,7 @@ def stage_jsonl(
     # Read as a one-column CSV whose separator no JSON text can hold: a broken line then breaks nothing but itself.
     reader = (
         f"read_csv({literal(str(path))}, columns = {{'line': 'VARCHAR'}}, header = false, auto_detect = false, "
-        f"delim = '\x1f', quote = '', escape = '', null_padding = true, max_line_size = {_LONGEST_LINE})"
+        f"delim = '\x1f\x1e\x1d', quote = '', escape = '', null_padding = true, max_line_size = {_LONGEST_LINE})"
     )
     is_object = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
     connection.execute(
@@ -190,6 +205,7 @@ def stage_jsonl(
         for row in connection.execute(
             f"SELECT DISTINCT unnest(json_keys(object)) AS key FROM {found} ORDER BY key"
         ).fetchall()
+        if row[0]
     ]
     wrong = count(connection, f"(SELECT 1 FROM {found} WHERE {broken})")
     _require_some_sense(wrong, count(connection, f"(SELECT 1 FROM {found} WHERE object IS NOT NULL)"), original)

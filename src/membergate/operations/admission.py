@@ -227,7 +227,8 @@ class AdmissionDesk:
         """
         if not self.history.has_account(request.account_id):
             raise UnknownSubjectError(
-                f"no account {request.account_id!r} was loaded", next_step="membergate ingest the market that holds it"
+                f"no account {request.account_id[:64]!r} was loaded",
+                next_step="membergate ingest the market that holds it",
             )
         asked = self._asked(request, now)
         *_, last = self.decide_with_evidence(self._with_company(asked))

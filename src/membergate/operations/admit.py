@@ -10,7 +10,8 @@ from pathlib import Path
 
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import Disposition
-from membergate.domain.instants import Clock
+from membergate.domain.errors import BadInputError
+from membergate.domain.instants import Clock, format_instant
 from membergate.learning.model import load_model
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import History
@@ -130,9 +131,17 @@ def admit(
 
     Raises
     ------
+    BadInputError
+        If the window ends before it begins.
     WorkspaceError
         If nothing is live, or nothing was ingested.
     """
+    if since is not None and until is not None and since >= until:
+        raise BadInputError(
+            "the window is empty",
+            where=f"since {format_instant(since)}, until {format_instant(until)}",
+            allowed="since before until",
+        )
     history = history or History(workspace.warehouse())
     desk = live_desk(workspace, history, model_version)
     decisions = tuple(desk.decide_window(since, until))

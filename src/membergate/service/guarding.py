@@ -61,6 +61,8 @@ async def only_json(connection: Connection, _handler: BaseRouteHandler) -> None:
         await Request[Any, Any, Any](connection.scope, connection.receive).json()  # read once, then kept in the scope
     except SerializationException as error:
         raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail=f"the body is no JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail="the body is not UTF-8") from None
     except RecursionError:
         raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail="the body is nested too deeply") from None
 

@@ -90,11 +90,13 @@ def write_decisions(decisions: Sequence[Decision], path: Path) -> None:
     Raises
     ------
     BadInputError
-        If a decision cannot be written without loss.
+        If a decision cannot be written without loss, or a folder or device stands there.
     WorkspaceError
         If the file cannot be written; what stood there still stands.
     """
     table = decisions_to_table(decisions)
+    if path.exists() and not path.is_file():
+        raise BadInputError("what stands there is no file", where=str(path), allowed="a new file, or one to replace")
     draft = path.with_name(f".{path.name}.draft")
     try:
         pq.write_table(table, draft, compression="zstd")

@@ -155,7 +155,9 @@ def test_a_wrong_body_is_pointed_at(client: httpx.Client, desk: Any, body: Any, 
     assert not desk.asked
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"account_id":"\\ud800"}', b"[" * 10_000, b"NaN"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff", b'{"account_id":"\xff"}', b'{"account_id":"\\ud800"}', b"[" * 10_000, b"NaN"]
+)
 def test_a_body_that_is_no_json_is_a_bad_request(client: httpx.Client, body: bytes) -> None:
     """Broken text, broken encoding, half a surrogate, bottomless nesting."""
     problem_of(client.post(ROUTE, content=body, headers=JSON), 400)

@@ -205,3 +205,12 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, make_d
         write_decisions([make_decision(risk_score=2.0)], path)
     assert read_decisions(path) == (make_decision(),)
     assert [file.name for file in tmp_path.iterdir()] == ["decisions.parquet"]
+
+
+def test_only_files_are_replaced(tmp_path: Path) -> None:
+    """A folder or a device that stands at the path stays what it is."""
+    with pytest.raises(BadInputError, match="no file"):
+        write_decisions([], tmp_path)
+    with pytest.raises(BadInputError, match="no file"):
+        write_decisions([], Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
