@@ -116,6 +116,9 @@ class DBSCAN(DensityClusterer):
         """
         self._check()
         self.n_features_in_ = graph.n_features
+        return self._fit(graph, sample_weight)
+
+    def _fit(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
         points, weights = graph.points, _weights_of(graph.points, sample_weight)
         is_core = graph.weighted_distance(self.min_samples, weights) <= self.eps
         is_settled = is_core | (graph.is_proven & ((graph.distances[:, -1] > self.eps) | graph.covers_everything))

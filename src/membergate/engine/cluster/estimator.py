@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.state import ArrayState
 
 
-class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of the clusterers; a subclass writes `_check`, `_neighbours_needed` and `_fit`."""
 
     labels_: NDArray[np.int64]
@@ -63,18 +64,21 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator):  # type: ignore
         self.n_features_in_ = graph.n_features
         return self._fit(graph)
 
+    @abstractmethod
     def _check(self) -> None:
-        raise NotImplementedError
+        """Refuse parameters that cannot be worked with."""
 
+    @abstractmethod
     def _neighbours_needed(self, n_rows: int) -> int:
-        raise NotImplementedError
+        """Give how many neighbours of each row a graph must list."""
 
     def _neighbours_wanted(self, n_rows: int) -> int:
         """Give how many neighbours `fit` lists: more than needed where searches cost more than lists."""
         return self._neighbours_needed(n_rows)
 
+    @abstractmethod
     def _fit(self, graph: NeighbourGraph) -> Self:
-        raise NotImplementedError
+        """Cluster a graph's rows."""
 
     def _set_anchors(self, is_anchor: NDArray[np.bool_], labels: NDArray[np.int64]) -> None:
         """Keep which points give their label to new rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from membergate.engine.state import ArrayState
 _LARGEST_SHARE = 0.5
 
 
-class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of the detectors; a subclass writes `_fit` and `_score`."""
 
     n_neighbors: int
@@ -69,13 +70,13 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator):  # type: ignor
         self.offset_ = float(np.percentile(self.training_scores_, 100.0 * self.contamination))
         return self
 
+    @abstractmethod
     def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
         """Give the score of each point."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _score(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:
         """Score rows by their nearest points."""
-        raise NotImplementedError
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score rows, shape (n,); larger is more normal. A row's score does not depend on its batch.
