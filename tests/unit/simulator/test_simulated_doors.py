@@ -157,3 +157,17 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no simulation has written"):
         simulate(tmp_path, preset="tiny", accounts=ACCOUNTS)
     assert (tmp_path / "market" / "orders.parquet").read_text() == "precious"
+
+
+def test_an_interrupted_simulation_can_be_run_again(tmp_path: Path) -> None:
+    """What a run left that was cut short is replaced by the next one."""
+
+    def stop(step: str) -> None:
+        if step == "writing the truth":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path, preset="tiny", accounts=ACCOUNTS, progress=stop)
+    assert (tmp_path / "market" / "orders.parquet").exists()
+    assert not (tmp_path / "truth").exists()
+    assert simulate(tmp_path, preset="tiny", accounts=ACCOUNTS).accounts == ACCOUNTS

@@ -95,12 +95,14 @@ def simulate(
         raise BadInputError("the market cannot be written there", where=str(out), allowed="a folder, new or existing")
     answers = read_answers(decisions) if decisions is not None else None
     _clear(out)
+    # first, so that a run that was interrupted can be run again
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SCENARIO_FILE).write_text(scenario.as_yaml(), encoding="utf-8")
     rows: Counter[str] = Counter()
     are_merchants = []
     for part in _parts(scenario, out, answers, progress or (lambda _step: None)):
         rows.update(part.rows)
         are_merchants.append(part.is_merchant)
-    (out / SCENARIO_FILE).write_text(scenario.as_yaml(), encoding="utf-8")
     is_merchant = np.concatenate(are_merchants)
     return SimulationReport(
         market=out / MARKET_FOLDER,
