@@ -121,6 +121,7 @@ def verify(
         policy_version=policy_file_name(policy).removesuffix(".yaml"),
         incumbent_version=live.model_version if live else "",
         produced_at=clock(),
+        observed_until=end,
         seed=model.settings.seed,
         lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest},
         split=split,

@@ -89,6 +89,7 @@ def build_report(
     policy_version: str,
     produced_at: datetime,
     seed: int,
+    observed_until: datetime | None = None,
     baseline_version: str = "strict-threshold",
     incumbent_version: str = "",
     lineage: dict[str, str] | None = None,
@@ -108,6 +109,9 @@ def build_report(
         As in `Origin`.
     produced_at
         The instant at which the report is made, aware.
+    observed_until
+        The instant up to which the sample was observed, aware: certificates count their time from it, however late the
+        report is made. None is the instant at which it is made.
     seed
         Seed of the bootstrap: the same sample and seed give the same report, byte for byte.
     split
@@ -139,9 +143,14 @@ def build_report(
         level=level,
         replicates=replicates,
         metrics=metrics,
-        certificates=tuple(certify(sample, scope, terms=terms or Terms(), issued_at=produced_at) for scope in SCOPES),
+        certificates=_certificates(sample, terms or Terms(), observed_until or produced_at),
         judgement=judge(sample, bootstrap, rules=rules),
     )
+
+
+def _certificates(sample: EvaluationSample, terms: Terms, issued_at: datetime) -> tuple[CertificateReport, ...]:
+    """Certify every scope."""
+    return tuple(certify(sample, scope, terms=terms, issued_at=issued_at) for scope in SCOPES)
 
 
 def to_json(report: Report) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,7 +18,7 @@ from membergate.verification.sample import EvaluationSample, check_split
 SampleMaker = Callable[..., EvaluationSample]
 
 
-def reported(sample: EvaluationSample, seed: int = 5) -> Report:
+def reported(sample: EvaluationSample, seed: int = 5, observed_until: datetime | None = None) -> Report:
     """Report with few replicates."""
     split = check_split(
         sample,
@@ -31,6 +32,7 @@ def reported(sample: EvaluationSample, seed: int = 5) -> Report:
         policy_version="p-1",
         produced_at=utc(2025, 11, 1),
         seed=seed,
+        observed_until=observed_until,
         split=split,
         lineage={"data": "sha256:00"},
         replicates=150,
@@ -157,3 +159,10 @@ def test_an_unchecked_split_is_admitted(market: EvaluationSample) -> None:
         market, model_version="m", policy_version="p", produced_at=utc(2025, 11, 1), seed=1, replicates=50
     )
     assert any("Nobody has checked" in warning for warning in report.warnings)
+
+
+def test_certificates_count_their_time_from_the_end_of_what_was_observed(market: EvaluationSample) -> None:
+    """A report that is made late does not make old evidence young."""
+    late = reported(market, observed_until=utc(2025, 10, 1))
+    assert {each.certificate.valid_until[:10] for each in late.certificates} == {"2025-10-31"}
+    assert {each.certificate.valid_until[:10] for each in reported(market).certificates} == {"2025-12-01"}
