@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import find, strategies
 
 from membergate.domain.instants import utc
 from membergate.operations.history import History, aware
@@ -21,9 +21,11 @@ from membergate.operations.workspace import Workspace
 
 NOW = utc(2026, 1, 1)
 
-# how fast a machine draws examples says nothing about what they find
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+
+@pytest.fixture(scope="session", autouse=True)
+def table_of_characters() -> None:
+    """Draw one text: Hypothesis then makes its table of characters, and would blame the test that comes first."""
+    find(strategies.text(), lambda _text: True)
 
 
 def clock() -> datetime:
