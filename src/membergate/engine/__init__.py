@@ -7,13 +7,18 @@
 
 from __future__ import annotations
 
-from membergate.engine.cluster import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks
-from membergate.engine.cluster.matching import match_clusters
-from membergate.engine.cluster.suggestion import k_distance_elbow, suggest, sweep
-from membergate.engine.errors import InvalidInputError
-from membergate.engine.graph import NeighbourGraph
-from membergate.engine.outlier import KDistance, LocalOutlierFactor
-from membergate.engine.warming import warm_up
+from typing import TYPE_CHECKING
+
+from membergate.engine.loading import on_demand
+
+if TYPE_CHECKING:
+    from membergate.engine.cluster import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks
+    from membergate.engine.cluster.matching import match_clusters
+    from membergate.engine.cluster.suggestion import k_distance_elbow, suggest, sweep
+    from membergate.engine.errors import InvalidInputError
+    from membergate.engine.graph import NeighbourGraph
+    from membergate.engine.outlier import KDistance, LocalOutlierFactor
+    from membergate.engine.warming import warm_up
 
 __all__ = [
     "DBSCAN",
@@ -31,3 +36,23 @@ __all__ = [
     "sweep",
     "warm_up",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "DBSCAN": "cluster.dbscan",
+        "HDBSCAN": "cluster.hdbscan",
+        "MDCA": "cluster.mdca",
+        "OPTICS": "cluster.optics",
+        "DensityPeaks": "cluster.density_peaks",
+        "InvalidInputError": "errors",
+        "KDistance": "outlier.k_distance",
+        "LocalOutlierFactor": "outlier.local_outlier_factor",
+        "NeighbourGraph": "graph.neighbours",
+        "k_distance_elbow": "cluster.suggestion",
+        "match_clusters": "cluster.matching",
+        "suggest": "cluster.suggestion",
+        "sweep": "cluster.suggestion",
+        "warm_up": "warming",
+    },
+)

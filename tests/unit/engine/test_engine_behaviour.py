@@ -42,6 +42,9 @@ _EXPECTED_FAILURES: dict[str, dict[str, str]] = {}
     ids=lambda estimator: type(estimator).__name__,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*does not inherit from `sklearn.base.BaseEstimator`"
+)  # on purpose: see `Estimator`
 def test_every_estimator_passes_scikit_learns_checks(estimator: Any) -> None:
     """An engine estimator can stand wherever a scikit-learn estimator can."""
     check_estimator(estimator, expected_failed_checks=_EXPECTED_FAILURES.get(type(estimator).__name__))

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from membergate.engine import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks, KDistance, LocalOutlierFactor, NeighbourGraph
+from membergate.engine import (
+    DBSCAN,
+    HDBSCAN,
+    MDCA,
+    OPTICS,
+    DensityPeaks,
+    InvalidInputError,
+    KDistance,
+    LocalOutlierFactor,
+    NeighbourGraph,
+)
 
 _CLUSTERERS = [
     DBSCAN(eps=1.0),
@@ -53,3 +66,24 @@ def test_one_row_is_scored_as_in_a_batch_bit_for_bit(estimator: Any, rows: Any) 
     assert batch.tolist() == [estimator.score_samples(row[None])[0] for row in new]
     assert batch.tolist() == again.score_samples(new).tolist()
     assert estimator.score_samples(np.full((1, 4), 99.0)) < batch.min()
+
+
+def test_a_fit_of_a_plain_table_loads_no_other_library() -> None:
+    """What comes as a table of floats needs numpy and numba alone: no service pays for scikit-learn or pandas."""
+    script = (
+        "import sys, numpy; from membergate.engine import DBSCAN;"
+        "DBSCAN(1.0, 2).fit(numpy.eye(4)).predict(numpy.eye(4));"
+        "print(*({'sklearn', 'pandas', 'scipy.stats', 'joblib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+@pytest.mark.parametrize("estimator", [*_CLUSTERERS, *_DETECTORS], ids=lambda estimator: type(estimator).__name__)
+def test_an_estimator_is_cloned_and_printed_as_it_was_made(estimator: Any) -> None:
+    """scikit-learn clones it by its parameters; it prints as the call that makes it; unknown parameters are named."""
+    copy = clone(estimator)
+    assert copy is not estimator
+    assert copy.get_params() == estimator.get_params()
+    assert repr(eval(repr(estimator))) == repr(estimator)  # noqa: S307 -- it is our own text
+    with pytest.raises(InvalidInputError, match="allowed: one of"):
+        copy.set_params(radius=1)

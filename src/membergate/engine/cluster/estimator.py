@@ -7,18 +7,17 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils.validation import check_is_fitted
 
 from membergate.engine.checking import checked_new_rows, checked_table
 from membergate.engine.errors import InvalidInputError
+from membergate.engine.estimator import Estimator
 from membergate.engine.graph.neighbours import NeighbourGraph
-from membergate.engine.state import ArrayState
 
 
-class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+class DensityClusterer(Estimator, ABC):
     """Base of the clusterers; a subclass writes `_check`, `_neighbours_needed` and `_fit`."""
 
+    _kind = "clusterer"
     labels_: NDArray[np.int64]
     n_jobs: int | None
 
@@ -44,6 +43,23 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator, ABC):  # type: i
         self._check()
         rows = checked_table(X, self)
         return self._fit(NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs))
+
+    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:
+        """Cluster rows and give their labels; see `fit`.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+
+        Returns
+        -------
+        numpy.ndarray
+            `labels_`, shape (n,).
+        """
+        return self.fit(X, y).labels_
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
         """Cluster the rows of a graph that is already there.
@@ -90,7 +106,7 @@ class DensityClusterer(ArrayState, ClusterMixin, BaseEstimator, ABC):  # type: i
 
     def _nearest_anchor_label(self, X: ArrayLike, within: float) -> NDArray[np.int64]:
         """Label each row as its nearest anchor within a distance, else -1."""
-        check_is_fitted(self)
+        self._check_is_fitted()
         rows = checked_new_rows(X, self)
         _, nearest = self._points.nearest_of(rows, self._keys, self._cell_keys, within=within)
         return np.where(nearest >= 0, self.anchor_labels_[nearest], -1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from membergate.engine.errors import InvalidInputError
 
@@ -28,6 +27,8 @@ def match_clusters(old_labels: ArrayLike, new_labels: ArrayLike, *, least_overla
     -----
     The assignment maximises the total Jaccard overlap (Kuhn, 1955).
     """
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 -- it loads forty megabytes
+
     old, new = np.asarray(old_labels), np.asarray(new_labels)
     if old.shape != new.shape or old.ndim != 1:
         raise InvalidInputError("new_labels", got=f"shape {new.shape}", allowed=f"the shape of old_labels, {old.shape}")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import adjusted_rand_score
 
 from membergate.engine.checking import checked_integer
 from membergate.engine.cluster.dbscan import DBSCAN
@@ -76,6 +75,8 @@ def k_distance_elbow(graph: NeighbourGraph, min_samples: int, *, n_resamples: in
 
 def sweep(graph: NeighbourGraph, eps: Sequence[float], min_samples: Sequence[int]) -> tuple[Trial, ...]:
     """Run DBSCAN over a grid on one graph; settings are sorted, and stability compares neighbours in eps."""
+    from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415 -- it loads scikit-learn
+
     trials = []
     radii = sorted(eps)
     for needed in sorted(min_samples):

@@ -7,20 +7,19 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from membergate.engine.checking import checked_integer, checked_new_rows, checked_number, checked_table
 from membergate.engine.errors import InvalidInputError
+from membergate.engine.estimator import Estimator
 from membergate.engine.graph.neighbours import NeighbourGraph
-from membergate.engine.state import ArrayState
 
 _LARGEST_SHARE = 0.5
 
 
-class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+class NeighbourDetector(Estimator, ABC):
     """Base of the detectors; a subclass writes `_fit` and `_score`."""
 
+    _kind = "outlier_detector"
     n_neighbors: int
     contamination: float
     n_jobs: int | None
@@ -83,7 +82,7 @@ class NeighbourDetector(ArrayState, OutlierMixin, BaseEstimator, ABC):  # type: 
 
         A row equal to a training point is taken to be that point, and has its score.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         rows = checked_new_rows(X, self)
         distances, places = self._points.neighbours_of(rows, min(self.n_neighbors, self._points.n_points))
         return np.where(distances[:, 0] == 0, self.point_scores_[places[:, 0]], self._score(distances, places))
