@@ -147,11 +147,9 @@ def serve(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Answer POST /v1/decisions/admission with the decisions that admit makes, from the live model and policy."""
-    from membergate.operations.admit import live_desk
     from membergate.operations.history import History
-    from membergate.operations.keeping import enter
     from membergate.operations.workspace import Workspace
-    from membergate.service import ServiceSettings, create_app
+    from membergate.service import ServiceSettings, create_app, desks_of
     from membergate.service import serve as serve_app
     from membergate.store import open_store
 
@@ -159,16 +157,10 @@ def serve(
     history = History(place.warehouse())
     place.required_live()
     record = open_store(place.record)
-    desk = live_desk(place, history, record=record)
+    desks = desks_of(place, history, record, present, fill_as_of=present())
     settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
-    say(f"model {desk.model_version}, policy {desk.policy_version}: http://{host}:{port} (OpenAPI at /schema)")
+    versions = f"model {desks.admission.model_version}, policy {desks.admission.policy_version}"
+    say(f"{versions}: http://{host}:{port} (OpenAPI at /schema)")
     if host not in settings.allowed_hosts:
         say("warning: whoever reaches this address may ask for decisions; put something in front that authenticates")
-    app = create_app(
-        desk,
-        record,
-        present,
-        settings=settings,
-        on_recorded=lambda decision: enter(record, desk.policy, [decision], present),
-    )
-    serve_app(app, host, port)
+    serve_app(create_app(desks, record, present, settings=settings), host, port)

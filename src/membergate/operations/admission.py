@@ -88,6 +88,14 @@ class Ledger:
         """Count the accounts that hold a membership as of an instant, or were given one before it."""
         return sum(self._holds(account, as_of) for account in account_ids)
 
+    def holds(self, account_id: str, as_of: datetime) -> bool:
+        """Tell whether an account holds a membership as of an instant."""
+        return self._holds(account_id, np.datetime64(as_of.replace(tzinfo=None), "us"))
+
+    def accounts(self, as_of: datetime) -> tuple[str, ...]:
+        """Name the accounts that hold a membership as of an instant by the market's record, in alphabetical order."""
+        return tuple(sorted(account for account in self._spans if self.holds(account, as_of)))
+
     def admit(self, account_id: str, as_of: np.datetime64) -> None:
         """Remember an admission."""
         self._admitted[account_id] = min(as_of, self._admitted.get(account_id, as_of))
@@ -196,7 +204,7 @@ class AdmissionDesk:
             self.lists.refresh()
         trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
         for case in self._cases(applications):
-            decision = self._record(applications, case)
+            decision = self.decision_on(applications, case)
             if decision.disposition in HOLDERS and applications.submitted_at[case.row] >= trained_until:
                 self.ledger.admit(decision.account_id, applications.known_at[case.row])
             yield case, decision
@@ -233,6 +241,12 @@ class AdmissionDesk:
         asked = self._asked(request, now)
         *_, last = self.decide_with_evidence(self._with_company(asked))
         return last
+
+    def witness(self, account_ids: Sequence[str], as_of: datetime) -> Iterator[Case]:
+        """Give everything that is witnessed about accounts as of one instant, as at an admission then, in order."""
+        names = np.array(account_ids, dtype=np.str_)
+        instants = np.full(names.size, np.datetime64(as_of.replace(tzinfo=None), "us"))
+        return self._cases(Applications(names, names, instants, instants, np.full(names.size, "")))
 
     def _asked(self, request: AdmissionRequest, now: datetime) -> Applications:
         if request.application_id is not None and request.as_of is not None:
@@ -310,7 +324,7 @@ class AdmissionDesk:
                 )
                 self.shadow_counts[version_of(shadow), decision.disposition, verdict.disposition] += 1
 
-    def _record(self, applications: Applications, case: Case) -> Decision:
+    def decision_on(self, applications: Applications, case: Case) -> Decision:
         """Ask the policy about one case, and write down what it says."""
         as_of = aware(applications.submitted_at[case.row])
         account_id, evidence = str(applications.account_ids[case.row]), case.evidence

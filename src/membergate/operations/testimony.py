@@ -24,6 +24,8 @@ _NUMBERS_OF_THE_MODEL = (
 )
 _NUMBERS_OF_THE_OPERATOR = ("operator_accounts", "operator_holders", "operator_recent_applications")
 _NUMBERS_OF_THE_CONTEXT = ("tenure_days", "history_days", "company_invoice_ratio")
+_NUMBERS_OF_THE_ORDER = ("order_units", "order_units_of_one_sku", "order_benefit_minor")
+_TEXTS_OF_THE_MEMBER = ("member_standing",)
 _TEXTS_OF_THE_CONTEXT = ("declared_use", "regime", "look_alike", "region_code")
 _BOOLEANS = ("list_allow", "list_watch", "list_deny", "is_calibrated")
 _ABSENCES = tuple(Absence)
@@ -35,11 +37,12 @@ def vocabulary() -> Vocabulary:
         *_NUMBERS_OF_THE_MODEL,
         *_NUMBERS_OF_THE_OPERATOR,
         *_NUMBERS_OF_THE_CONTEXT,
+        *_NUMBERS_OF_THE_ORDER,
         *(evidence_name(feature) for feature in CATALOGUE.values()),
     )
     return (
         dict.fromkeys(numbers, EvidenceKind.NUMBER)
-        | dict.fromkeys(("cluster_id", *_TEXTS_OF_THE_CONTEXT), EvidenceKind.TEXT)
+        | dict.fromkeys(("cluster_id", *_TEXTS_OF_THE_CONTEXT, *_TEXTS_OF_THE_MEMBER), EvidenceKind.TEXT)
         | dict.fromkeys(_BOOLEANS, EvidenceKind.BOOLEAN)
     )
 

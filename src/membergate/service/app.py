@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar, Response, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from membergate.domain.decision import Decision
 from membergate.domain.errors import MembergateError
 from membergate.domain.instants import Clock
 from membergate.service.desk import AdmissionDesk
-from membergate.service.door import Door
+from membergate.service.door import Desks, Door
 from membergate.service.guarding import add_security_headers, only_hosts
 from membergate.service.problems import answer_http_error, answer_membergate_error, answer_unforeseen, problem
 from membergate.service.routes import ROUTES
@@ -26,36 +25,33 @@ from membergate.store import OperationalRecord
 
 
 def create_app(
-    desk: AdmissionDesk,
+    desks: AdmissionDesk | Desks,
     store: OperationalRecord,
     clock: Clock,
     *,
     settings: ServiceSettings | None = None,
-    on_recorded: Callable[[Decision], object] | None = None,
 ) -> Litestar:
     """Put the routes around a desk and a record.
 
     Parameters
     ----------
-    desk
-        Decides.
+    desks
+        Who decides; an admission desk alone decides no orders.
     store
         Keeps every decision before it is answered. It is closed when the service shuts down.
     clock
         Gives the present.
     settings
         The door's limits; safe defaults where None.
-    on_recorded
-        Told of every decision once it is on record, before it is answered.
 
     Returns
     -------
     Litestar
-        `POST /v1/decisions/admission`, `GET /v1/decisions/{decision_id}`, `GET /health`, `GET /ready`, and the OpenAPI
-        document at `/schema`.
+        Decisions below `/v1`, `GET /health`, `GET /ready`, and the OpenAPI document at `/schema`. `app.state.door` is
+        the door, whose desks may be exchanged.
     """
     limits = settings or ServiceSettings()
-    door = Door(desk, store, clock, limits, on_recorded)
+    door = Door(desks if isinstance(desks, Desks) else Desks(desks), store, clock, limits)
 
     def provide_door() -> Door:
         return door
@@ -71,6 +67,7 @@ def create_app(
             Exception: answer_unforeseen,
         },
         on_shutdown=[store.close],
+        state=State({"door": door}),
         request_max_body_size=limits.max_body_bytes,
         openapi_config=_openapi(),
         debug=False,  # said aloud: the framework would take it from the environment

@@ -7,6 +7,7 @@ from typing import Protocol
 from membergate.domain.decision import Decision
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionRequest
+from membergate.operations.orders import OrderAnswer, OrderRequest
 
 
 class AdmissionDesk(Protocol):
@@ -41,4 +42,30 @@ class AdmissionDesk(Protocol):
             If nobody knows the account or the application.
         MembergateError
             If the desk cannot decide.
+        """
+
+
+class OrderDesk(Protocol):
+    """Decides orders. Any thread may ask."""
+
+    def decide(self, request: OrderRequest, clock: Clock) -> OrderAnswer:
+        """Decide an order, with everything on record before the answer.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If nobody knows the account.
+        KeyReusedError
+            If the order's id was asked about with other content.
+        MembergateError
+            If the desk cannot decide.
+        """
+
+    def release(self, order_id: str, clock: Clock) -> int:
+        """Give back what a cancelled order used of its limits.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If nobody asked about the order.
         """

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.instants import format_instant
+from membergate.operations.orders import OrderAnswer
 from membergate.service.explaining import explain
 from membergate.store.codec import (
     LONGEST_ID,
@@ -44,6 +45,48 @@ class AdmissionQuestion(Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
+class OrderLineQuestion(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of an order that would use a member's benefit."""
+
+    line_id: Identifier
+    sku_id: Identifier
+    units: Annotated[int, Meta(ge=1, le=1_000_000)]
+    benefit_minor: Annotated[int, Meta(ge=0, le=10**9, description="The benefit of one unit, in minor units.")] = 0
+    promotion_stock: (
+        Annotated[int, Meta(ge=1, le=10**9, description="Units of the SKU that the promotion has.")] | None
+    ) = None
+
+
+class OrderQuestion(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question at the till: may this order use a member's benefits, and how much of them."""
+
+    order_id: Annotated[
+        Identifier, Meta(description="Which order; an order is asked about once, a repeat is answered.")
+    ]
+    account_id: Annotated[Identifier, Meta(description="Whose.")]
+    lines: Annotated[list[OrderLineQuestion], Meta(min_length=1, max_length=200)]
+    ordered_at: (
+        Annotated[str, Meta(max_length=64, description="ISO 8601 instant, not in the future; the present if left out.")]
+        | None
+    ) = None
+    promotion_id: Annotated[Identifier, Meta(description="The promotion that it belongs to.")] | None = None
+
+
+class LineAnswer(Struct, frozen=True):
+    """A line, and how many of its units keep the member's price."""
+
+    line_id: str
+    sku_id: str
+    units: int
+    granted_units: int
+
+
+class Released(Struct, frozen=True):
+    """How many uses of limits a cancelled order gave back."""
+
+    released_uses: int
+
+
 class Contribution(Struct, frozen=True):
     """How much one column moved the score; the sign is the direction of risk."""
 
@@ -77,6 +120,12 @@ class DecisionAnswer(Struct, frozen=True):
     propensity: Share | None
     contributions: list[Contribution]
     explanation: tuple[str, ...]
+
+
+class OrderDecisionAnswer(DecisionAnswer, frozen=True, kw_only=True):
+    """The decision record of an order, and what it leaves of each line."""
+
+    lines: list[LineAnswer]
 
 
 class Alive(Struct, frozen=True):
@@ -121,3 +170,16 @@ def answer(decision: Decision) -> DecisionAnswer:
         contributions=[Contribution(name, amount) for name, amount in decision.contributions],
         explanation=explain(decision),
     )
+
+
+def order_answer(answered: OrderAnswer) -> OrderDecisionAnswer:
+    """Write an order's decision as the service answers it."""
+    lines = [LineAnswer(line.line_id, line.sku_id, line.units, line.granted_units) for line in answered.lines]
+    told = answer(answered.decision)
+    sentences = (*told.explanation, *(_granted(line) for line in lines))
+    values = {name: getattr(told, name) for name in told.__struct_fields__} | {"explanation": sentences}
+    return OrderDecisionAnswer(**values, lines=lines)
+
+
+def _granted(line: LineAnswer) -> str:
+    return f"{line.granted_units} of {line.units} units of {line.sku_id} keep the member's price."

@@ -3,58 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from threading import Lock
 
+import msgspec
 import structlog
 
+from membergate.deciding.policy.allowances import OrderLine
 from membergate.domain.decision import Decision
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock, format_instant, parse_instant
 from membergate.operations.admission import AdmissionRequest
-from membergate.service.desk import AdmissionDesk
-from membergate.service.documents import AdmissionQuestion
+from membergate.operations.orders import OrderAnswer, OrderRequest
+from membergate.service.desk import AdmissionDesk, OrderDesk
+from membergate.service.documents import AdmissionQuestion, OrderQuestion
+from membergate.service.problems import NotHereError
 from membergate.service.settings import ServiceSettings
-from membergate.store import OperationalRecord, RecordConflictError
+from membergate.store import OperationalRecord, Question, RecordConflictError
 
+_ADMISSION = "admission"
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("membergate.service")
 
 
-class Door:
-    """Asks the desk and keeps the record. Its methods block, and any thread may call them.
+Told = Callable[[Decision], object]
+"""Is told of a decision that is on record."""
+
+
+@dataclass(frozen=True)
+class Desks:
+    """Whoever decides now; a door changes them all at one stroke.
 
     Parameters
     ----------
-    desk
-        Decides; asked by one thread at a time.
+    admission
+        Decides applications; asked by one thread at a time.
+    orders
+        Decides orders; None where only applications are decided here.
+    on_recorded
+        Told of every decision once it is on record, before it is answered.
+    lock
+        Held while the admission desk works; who shares its warehouse shares it.
+    """
+
+    admission: AdmissionDesk
+    orders: OrderDesk | None = None
+    on_recorded: Told | None = None
+    lock: AbstractContextManager[object] = field(default_factory=Lock)
+
+
+class Door:
+    """Asks the desks and keeps the record. Its methods block, and any thread may call them.
+
+    Parameters
+    ----------
+    desks
+        Who decides; may be exchanged while others are being answered.
     store
         Where decisions go on record.
     clock
         Our own clock, against which a client's instants are held.
     settings
         The door's limits.
-    on_recorded
-        Told of every decision once it is on record, before it is answered.
     """
 
-    def __init__(
-        self,
-        desk: AdmissionDesk,
-        store: OperationalRecord,
-        clock: Clock,
-        settings: ServiceSettings,
-        on_recorded: Callable[[Decision], object] | None = None,
-    ) -> None:
-        self._desk = desk
-        self._desk_lock = Lock()
-        self._store = store
-        self._clock = clock
-        self._settings = settings
-        self._on_recorded = on_recorded
+    def __init__(self, desks: Desks, store: OperationalRecord, clock: Clock, settings: ServiceSettings) -> None:
+        self.desks = desks
+        self.store = store
+        self.clock = clock
+        self.settings = settings
 
-    def decide(self, question: AdmissionQuestion) -> Decision:
+    def decide(self, question: AdmissionQuestion, key: str | None = None) -> Decision:
         """Decide a question, put the decision on record, and give it back as it stands there.
+
+        Under an idempotency key a question is decided once: asked again, its first answer is given, whatever was
+        published or loaded since.
 
         A question that was answered before under the same versions keeps its first answer, even if what was visible as
         of its instant has changed since: what was acknowledged stands until a new model or policy decides.
@@ -65,21 +91,83 @@ class Door:
             If the instant cannot be read, or lies in the future.
         UnknownSubjectError
             If nobody knows the account or the application.
+        KeyReusedError
+            If the key stands for another question.
         WorkspaceError
             If the decision cannot be put on record. None was given then.
         """
-        request = AdmissionRequest(question.account_id, question.application_id, self._instant(question.as_of))
-        with self._desk_lock:
-            decision = self._desk.decide(request, self._clock)
+        request = AdmissionRequest(
+            question.account_id, question.application_id, self._instant(question.as_of, "body.as_of")
+        )
+        if key is None:
+            return self._decide(request)
+        body = msgspec.json.encode(question, order="sorted").decode()
+        digest = sha256(body.encode()).hexdigest()
+        known = self.store.questions.find(_ADMISSION, key, digest)
+        if known is None:
+            decision_id = self._decide(request).decision_id
+            known = self.store.questions.keep(Question(_ADMISSION, key, digest, body, decision_id, self.clock()))
+        return self.store.decision(known.decision_id)
+
+    def _decide(self, request: AdmissionRequest) -> Decision:
+        desks = self.desks
+        with desks.lock:
+            decision = desks.admission.decide(request, self.clock)
         try:
-            is_new = self._store.record([decision]) == 1
+            is_new = self.store.record([decision]) == 1
         except RecordConflictError as conflict:
             _log.warning("first_answer_stands", **conflict.as_record())
             is_new = False
-        kept = decision if is_new else self._store.decision(decision.decision_id)
-        if self._on_recorded is not None:
-            self._on_recorded(kept)
+        kept = decision if is_new else self.store.decision(decision.decision_id)
+        if desks.on_recorded is not None:
+            desks.on_recorded(kept)
         return kept
+
+    def order(self, question: OrderQuestion) -> OrderAnswer:
+        """Decide an order, with its use of limits and its decision on record before the answer.
+
+        Raises
+        ------
+        NotHereError
+            If no orders are decided here.
+        BadInputError
+            If the instant cannot be read, or lies in the future.
+        UnknownSubjectError
+            If nobody knows the account.
+        KeyReusedError
+            If the order was asked about with other content.
+        WorkspaceError
+            If the record does not answer. No decision was given.
+        """
+        lines = tuple(
+            OrderLine(line.line_id, line.sku_id, line.units, line.benefit_minor, line.promotion_stock)
+            for line in question.lines
+        )
+        at = self._instant(question.ordered_at, "body.ordered_at")
+        request = OrderRequest(question.order_id, question.account_id, lines, at, question.promotion_id or "")
+        desks = self.desks
+        answered = self._orders(desks).decide(request, self.clock)
+        if desks.on_recorded is not None:
+            desks.on_recorded(answered.decision)
+        return answered
+
+    def release(self, order_id: str) -> int:
+        """Give back what a cancelled order used of its limits.
+
+        Raises
+        ------
+        NotHereError
+            If no orders are decided here.
+        UnknownSubjectError
+            If nobody asked about the order.
+        """
+        return self._orders(self.desks).release(order_id, self.clock)
+
+    @staticmethod
+    def _orders(desks: Desks) -> OrderDesk:
+        if desks.orders is None:
+            raise NotHereError("no orders are decided here", next_step="membergate serve")
+        return desks.orders
 
     def decision(self, decision_id: str) -> Decision:
         """Read a decision again.
@@ -89,7 +177,7 @@ class Door:
         UnknownSubjectError
             If there is none with this id.
         """
-        return self._store.decision(decision_id)
+        return self.store.decision(decision_id)
 
     def readiness(self) -> tuple[str, str]:
         """Give the model's and the policy's version, once desk and record have shown that they answer.
@@ -99,22 +187,23 @@ class Door:
         MembergateError
             If one of them does not.
         """
-        self._store.check()
-        return self._desk.model_version, self._desk.policy_version
+        self.store.check()
+        desk = self.desks.admission
+        return desk.model_version, desk.policy_version
 
-    def _instant(self, text: str | None) -> datetime | None:
+    def _instant(self, text: str | None, where: str) -> datetime | None:
         if text is None:
             return None
-        latest = self._clock() + self._settings.clock_tolerance
+        latest = self.clock() + self.settings.clock_tolerance
         try:
             instant = parse_instant(text)
         except (BadInputError, OverflowError) as error:  # an offset can carry year 1 or 9999 over the calendar's edge
             allowed = error.allowed if isinstance(error, BadInputError) else "years from 1970"
-            raise BadInputError(f"cannot read {text!r} as an instant", where="body.as_of", allowed=allowed) from None
+            raise BadInputError(f"cannot read {text!r} as an instant", where=where, allowed=allowed) from None
         if not _EARLIEST <= instant <= latest:
             raise BadInputError(
                 f"nothing can be judged as of {text!r}",
-                where="body.as_of",
+                where=where,
                 allowed=f"from {format_instant(_EARLIEST)} to the present, {format_instant(latest)}",
             )
         return instant

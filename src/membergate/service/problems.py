@@ -21,7 +21,7 @@ from membergate.domain.errors import (
     UnknownSubjectError,
     WorkspaceError,
 )
-from membergate.store import RecordConflictError
+from membergate.store import KeyReusedError, RecordConflictError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -32,10 +32,18 @@ class NotReadyError(MembergateError):
     code = "not_ready"
 
 
+class NotHereError(MembergateError):
+    """The service was started without what was asked for."""
+
+    code = "not_here"
+
+
 _STATUSES: dict[type[MembergateError], HTTPStatus] = {
     BadInputError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownSubjectError: HTTPStatus.NOT_FOUND,
     RecordConflictError: HTTPStatus.CONFLICT,
+    KeyReusedError: HTTPStatus.CONFLICT,
+    NotHereError: HTTPStatus.NOT_FOUND,
     RefusedError: HTTPStatus.CONFLICT,
     NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotEnoughDataError: HTTPStatus.SERVICE_UNAVAILABLE,

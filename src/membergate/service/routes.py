@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from membergate.domain.errors import MembergateError
-from membergate.service.documents import AdmissionQuestion, Alive, DecisionAnswer, Ready, answer
+from membergate.service.documents import (
+    AdmissionQuestion,
+    Alive,
+    DecisionAnswer,
+    OrderDecisionAnswer,
+    OrderQuestion,
+    Ready,
+    Released,
+    answer,
+    order_answer,
+)
 from membergate.service.door import Door
 from membergate.service.guarding import only_json
 from membergate.service.problems import MEDIA_TYPE, NotReadyError, Problem
+from membergate.store.codec import LONGEST_ID
+
+LARGEST_ORDER_BYTES = 131_072
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        min_length=1,
+        max_length=LONGEST_ID,
+        description="Under one key a question is decided once; another question under it is refused.",
+    ),
+]
 
 
 def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
@@ -32,15 +56,53 @@ def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
     summary="May this account join?",
     responses=_refusals(
         HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def decide_admission(data: JSONBody[AdmissionQuestion], door: NamedDependency[Door]) -> DecisionAnswer:
+def decide_admission(
+    data: JSONBody[AdmissionQuestion], door: NamedDependency[Door], idempotency_key: IdempotencyKey = None
+) -> DecisionAnswer:
     """Decide an application. The decision is on record when the answer leaves; asking again gives the same answer."""
-    return answer(door.decide(data))
+    return answer(door.decide(data, idempotency_key))
+
+
+@post(
+    "/v1/decisions/order",
+    guards=[only_json],
+    request_max_body_size=LARGEST_ORDER_BYTES,
+    status_code=HTTPStatus.OK,
+    sync_to_thread=True,
+    tags=["decisions"],
+    summary="May this order use a member's benefits, and how much of them?",
+    responses=_refusals(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def decide_order(data: JSONBody[OrderQuestion], door: NamedDependency[Door]) -> OrderDecisionAnswer:
+    """Decide an order. Its id is its idempotency key: a repeat gives the same answer, other content is refused."""
+    return order_answer(door.order(data))
+
+
+@post(
+    "/v1/orders/{order_id:str}/release",
+    status_code=HTTPStatus.OK,
+    sync_to_thread=True,
+    tags=["decisions"],
+    summary="A cancelled order gives back what it used of its limits",
+    responses=_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def release_order(order_id: FromPath[str], door: NamedDependency[Door]) -> Released:
+    """Give back what an order used. Repeating it does no harm; an order that was given back stays without benefits."""
+    return Released(door.release(order_id))
 
 
 @get(
@@ -83,5 +145,5 @@ def ready(door: NamedDependency[Door]) -> Ready:
     return Ready("ready", model_version, policy_version)
 
 
-ROUTES = [decide_admission, read_decision, health, ready]
+ROUTES = [decide_admission, decide_order, release_order, read_decision, health, ready]
 """Every route of the service."""

@@ -6,15 +6,19 @@ from membergate.store.errors import RecordConflictError
 from membergate.store.listing import RiskListRecord
 from membergate.store.opening import open_store
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
+from membergate.store.questions import KeyReusedError, Question, QuestionRecord
 from membergate.store.record import OperationalRecord
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
 
 __all__ = [
     "CapLedger",
+    "KeyReusedError",
     "OperationalRecord",
     "PolicyEvent",
     "PolicyRecord",
     "PolicyState",
+    "Question",
+    "QuestionRecord",
     "RecordConflictError",
     "RiskListRecord",
     "decision_from_record",

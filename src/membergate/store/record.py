@@ -19,6 +19,7 @@ from membergate.store.codec import COLUMNS, Record, decision_from_record, decisi
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.listing import RiskListRecord
 from membergate.store.policies import PolicyRecord
+from membergate.store.questions import QuestionRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 
 _T = TypeVar("_T")
@@ -63,6 +64,7 @@ class OperationalRecord:
         self.lists = RiskListRecord(engine, origin)
         self.policies = PolicyRecord(engine, origin)
         self.caps = CapLedger(engine, origin)
+        self.questions = QuestionRecord(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.

@@ -16,7 +16,13 @@ from membergate.deciding.policy.scoring import Reason
 from membergate.domain.decision import Caps, Verdict
 from membergate.domain.disposition import Checkpoint, Disposition, strictest
 from membergate.domain.limits import Ask, Limit
+from membergate.domain.membership import Standing
 
+_WITHOUT_BENEFIT = {
+    Standing.NONE: Reason.NOT_A_MEMBER,
+    Standing.SUSPENDED: Reason.BENEFIT_SUSPENDED,
+    Standing.TERMINATED: Reason.MEMBERSHIP_ENDED,
+}
 _REFUSING = frozenset({Disposition.REMOVE_MEMBER_PRICE, Disposition.HOLD_ORDER, Disposition.CANCEL_ORDER})
 
 
@@ -134,6 +140,47 @@ def settle(verdict: Verdict, order: Order, granted: Mapping[str, int]) -> tuple[
         return verdict, units
     reasons = verdict.reason_codes if len(asks) == 1 else (*verdict.reason_codes, Reason.CAP_REACHED)
     return replace(verdict, disposition=disposition, reason_codes=tuple(dict.fromkeys(reasons))), units
+
+
+def under_standing(verdict: Verdict, standing: Standing) -> Verdict:
+    """Give the verdict as it holds for somebody who stands so: without a membership there is no member's price."""
+    reason = _WITHOUT_BENEFIT.get(standing)
+    return verdict if reason is None else _at_ordinary_price(verdict, reason)
+
+
+def without_ledger(verdict: Verdict) -> Verdict:
+    """Give the verdict where the ledger does not answer: caps fail closed, and the decision says so."""
+    return replace(_at_ordinary_price(verdict, Reason.CAPS_UNAVAILABLE), degraded=True)
+
+
+def is_refused(verdict: Verdict) -> bool:
+    """Tell whether an order gets no member's price whatever its limits leave."""
+    return verdict.disposition in _REFUSING
+
+
+def use_ids_of(order: Order) -> tuple[str, ...]:
+    """Name every use that an order may have on the ledger."""
+    lines = (_key(order.order_id, "line", line.line_id) for line in order.lines)
+    return (_key(order.order_id, "order"), *lines)
+
+
+def unused(order: Order, granted: Mapping[str, int]) -> tuple[str, ...]:
+    """Name the uses that an order took from the ledger for nothing.
+
+    An order beyond the day's last takes no units, and one that gets no unit takes no place among the day's orders.
+    """
+    place = _key(order.order_id, "order")
+    lines = {use: units for use, units in granted.items() if use != place}
+    if granted.get(place) == 0:
+        return tuple(lines)
+    is_empty = place in granted and bool(lines) and not any(lines.values())
+    return (place,) if is_empty else ()
+
+
+def _at_ordinary_price(verdict: Verdict, reason: Reason) -> Verdict:
+    disposition = strictest((verdict.disposition, Disposition.REMOVE_MEMBER_PRICE), Checkpoint.ORDER)
+    reasons = tuple(dict.fromkeys((reason, *verdict.reason_codes)))
+    return replace(verdict, disposition=disposition, caps=None, reason_codes=reasons)
 
 
 def _key(*parts: str) -> str:

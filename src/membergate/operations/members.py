@@ -1,0 +1,187 @@
+"""Members as the order checkpoint and the sweep see them: how they stand, and what is witnessed about them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from membergate.domain.decision import Decision
+from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
+from membergate.domain.errors import BadInputError, UnknownSubjectError
+from membergate.domain.evidence import Absence, Evidence
+from membergate.domain.membership import MemberStanding, Standing
+from membergate.operations.admission import AdmissionDesk, Case
+from membergate.store import OperationalRecord
+
+_log = structlog.get_logger("membergate.members")
+_ACCOUNTS_AT_ONCE = 500
+_ALWAYS = ("merchant_probability", "risk_score")
+_AFTER_A_SWEEP = {
+    Disposition.SUSPEND_BENEFIT: Standing.SUSPENDED,
+    Disposition.TERMINATE: Standing.TERMINATED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account with what is witnessed about it.
+
+    Parameters
+    ----------
+    account_id, operator_id
+        Who it is.
+    as_of
+        The instant of the testimony.
+    evidence
+        What was asked for, by name.
+    contributions
+        What moved the score.
+    """
+
+    account_id: str
+    operator_id: str
+    as_of: datetime
+    evidence: dict[str, Evidence]
+    contributions: tuple[tuple[str, float], ...] = ()
+
+
+class Members:
+    """Looks members up. Testimony about an account is kept for a while; lists and standing are always asked anew.
+
+    Parameters
+    ----------
+    desk
+        Witnesses.
+    record
+        Knows what was decided.
+    longest_age
+        For how long testimony is used again: what is loaded changes with the next ingest only.
+    most
+        How many accounts are kept in memory, those asked last.
+    lock
+        Held while the desk works, which lets in one at a time.
+    """
+
+    def __init__(
+        self,
+        desk: AdmissionDesk,
+        record: OperationalRecord,
+        *,
+        longest_age: timedelta = timedelta(hours=1),
+        most: int = 200_000,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self.desk = desk
+        self.record = record
+        self._longest_age = longest_age
+        self._most = most
+        self._lock = lock or nullcontext()
+        self._kept: OrderedDict[str, Member] = OrderedDict()
+        self._names = frozenset({*_ALWAYS, *desk.policy.reads_at[Checkpoint.ORDER]})
+
+    def standing(self, account_id: str, at: datetime) -> MemberStanding:
+        """Tell how an account stands as of an instant: by its last sweep, the market's record, or its admission."""
+        decisions = [decision for decision in self.record.decisions_of(account_id) if decision.as_of <= at]
+        admission = _last(decisions, Checkpoint.ADMISSION)
+        sweep = _last(decisions, Checkpoint.SWEEP)
+        is_let_in = admission is not None and admission.disposition in HOLDERS
+        if sweep is not None and not (is_let_in and admission is not None and admission.as_of > sweep.as_of):
+            return _after(sweep, admission if is_let_in else None)
+        if admission is not None and is_let_in:
+            return MemberStanding(Standing.MEMBER, admission.disposition, admission.caps, admission.decision_id)
+        if self.desk.ledger.holds(account_id, at):
+            return MemberStanding(Standing.MEMBER)
+        return MemberStanding(Standing.NONE)
+
+    def about(self, account_id: str, at: datetime) -> Member:
+        """Give what is witnessed about an account as of an instant; a witness that fails is a typed absence.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If nobody knows the account.
+        """
+        with self._lock:
+            member = self._member(account_id, at)
+            lists = self.desk.lists
+            if lists is None:
+                return member
+            lists.refresh()
+            listed = lists.about(account_id, member.operator_id, at)
+        return Member(account_id, member.operator_id, at, member.evidence | listed, member.contributions)
+
+    def fill(self, account_ids: Sequence[str], at: datetime) -> None:
+        """Look many accounts up at once, ahead of their orders."""
+        for start in range(0, len(account_ids), _ACCOUNTS_AT_ONCE):
+            some = account_ids[start : start + _ACCOUNTS_AT_ONCE]
+            with self._lock:
+                for account_id, case in zip(some, self.desk.witness(some, at), strict=True):
+                    self._keep(_member(account_id, case, at, self._names))
+
+    def all(self, account_ids: Sequence[str], at: datetime, names: Collection[str]) -> Iterator[Member]:
+        """Give what is witnessed about many accounts as of an instant, some at a time, nothing kept."""
+        wanted = frozenset({*_ALWAYS, *names})
+        for start in range(0, len(account_ids), _ACCOUNTS_AT_ONCE):
+            some = account_ids[start : start + _ACCOUNTS_AT_ONCE]
+            with self._lock:
+                cases = [
+                    _member(account_id, case, at, wanted)
+                    for account_id, case in zip(some, self.desk.witness(some, at), strict=True)
+                ]
+            yield from cases
+
+    def _member(self, account_id: str, at: datetime) -> Member:
+        kept = self._kept.get(account_id)
+        if kept is not None and timedelta() <= at - kept.as_of <= self._longest_age:
+            self._kept.move_to_end(account_id)
+            return kept
+        if not self.desk.history.has_account(account_id):
+            raise UnknownSubjectError(
+                f"no account {account_id[:64]!r} was loaded", next_step="membergate ingest the market that holds it"
+            )
+        try:
+            (case,) = self.desk.witness([account_id], at)
+        except (BadInputError, UnknownSubjectError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever breaks a witness, the order is answered, within limits
+            _log.error("witness_failed", account_id=account_id, error=f"{type(error).__name__}: {error}")
+            return self._silent(account_id, at)
+        member = _member(account_id, case, at, self._names)
+        self._keep(member)
+        return member
+
+    def _silent(self, account_id: str, at: datetime) -> Member:
+        """Give a member of whom no witness speaks; whose operator it is, the links in memory still know."""
+        operator_id = self.desk.history.links.operator_of(account_id, at).operator_id
+        failed = {name: Evidence(name, Absence.SOURCE_FAILED, "desk", at) for name in sorted(self._names)}
+        return Member(account_id, operator_id, at, failed)
+
+    def _keep(self, member: Member) -> None:
+        self._kept[member.account_id] = member
+        self._kept.move_to_end(member.account_id)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+def _member(account_id: str, case: Case, at: datetime, names: frozenset[str]) -> Member:
+    evidence = {name: witnessed for name, witnessed in case.evidence.items() if name in names}
+    return Member(account_id, case.operator_id, at, evidence, case.contributions)
+
+
+def _last(decisions: Sequence[Decision], checkpoint: Checkpoint) -> Decision | None:
+    there = [decision for decision in decisions if decision.checkpoint is checkpoint]
+    return max(there, key=lambda decision: (decision.as_of, decision.decided_at), default=None)
+
+
+def _after(sweep: Decision, admission: Decision | None) -> MemberStanding:
+    """Tell how a member stands after a sweep; one that was kept stands as it was let in."""
+    standing = _AFTER_A_SWEEP.get(sweep.disposition, Standing.MEMBER)
+    if sweep.disposition is Disposition.KEEP and admission is not None:
+        return MemberStanding(standing, admission.disposition, admission.caps, sweep.decision_id)
+    disposition = None if sweep.disposition is Disposition.KEEP else sweep.disposition
+    return MemberStanding(standing, disposition, sweep.caps, sweep.decision_id)

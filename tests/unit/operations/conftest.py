@@ -1,0 +1,67 @@
+"""What the tests of members share: a real desk on the shared market, and empty records to decide into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+
+import pytest
+
+from membergate.domain.decision import Decision
+from membergate.operations.admission import AdmissionDesk
+from membergate.operations.admit import live_desk
+from membergate.operations.history import History
+from membergate.operations.learn import Learned
+from membergate.operations.members import Members
+from membergate.operations.workspace import Workspace
+from membergate.store import OperationalRecord, open_store
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A desk, decisions that it made, and an instant after them all."""
+
+    desk: AdmissionDesk
+    decisions: tuple[Decision, ...]
+    now: datetime
+
+    def someone(self, *dispositions: str) -> Decision:
+        """Give a decision with one of these dispositions."""
+        return next(decision for decision in self.decisions if decision.disposition.value in dispositions)
+
+    def clock(self) -> datetime:
+        """Stand still after everything that was loaded."""
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def shop(learned_workspace: tuple[Workspace, Learned]) -> Shop:
+    """Give a real desk with its decisions of the last applications."""
+    workspace, learned = learned_workspace
+    history = History(workspace.warehouse())
+    desk = live_desk(workspace, history, learned.model_version)
+    since = history.last_instant - timedelta(days=40)
+    return Shop(desk, tuple(desk.decide_window(since)), history.last_instant + timedelta(days=1))
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[OperationalRecord]:
+    """Give an empty record."""
+    with open_store(tmp_path / "record.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def members(shop: Shop, record: OperationalRecord) -> Members:
+    """Give the members of a shop whose decisions are on record."""
+    record.record(shop.decisions)
+    return Members(shop.desk, record, lock=Lock())
+
+
+@pytest.fixture
+def clock(shop: Shop) -> Callable[[], datetime]:
+    """Give a clock that stands still after everything that was loaded."""
+    return shop.clock
