@@ -34,10 +34,13 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write: OUT/market and, kept apart, OUT/truth.")],
     *,
     preset: Annotated[
-        str, typer.Option(help="tiny (2,000 accounts), demo (20,000), small (50,000), city (500,000).")
+        str, typer.Option(help="tiny (2,000 accounts), demo, small, double11 (with an event stream), city (500,000).")
     ] = "tiny",
-    seed: Annotated[int, typer.Option(help="Same seed and version, same market.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Same seed and version, same market; 0 unless given.")] = None,
     accounts: Annotated[int | None, typer.Option(help="Accounts instead of the preset's.")] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(help="A YAML file of your own over a preset: evasion, drift, rings, promotions, …")
+    ] = None,
     decisions: Annotated[
         Path | None, typer.Option(help="Let the same people meet these decisions, as `admit --out` writes them.")
     ] = None,
@@ -53,6 +56,7 @@ def simulate(
             preset=preset,
             seed=seed,
             accounts=accounts,
+            scenario_file=scenario,
             decisions=decisions,
             progress=lambda step: bar.update(task, description=f"simulating: {step}"),
         )
@@ -60,6 +64,8 @@ def simulate(
         print_json(made)
         return
     print_table("Simulated market", ("table", ">rows"), sorted(made.rows.items()))
+    if made.events:
+        say(f"events: {made.events:,} in {out / 'events.jsonl'} (CloudEvents, in order of arrival)")
     say(f"market: {out / 'market'}\ntruth:  {out / 'truth'} (for verifying the simulator only)")
 
 

@@ -89,6 +89,8 @@ def test_the_same_seed_gives_the_same_bytes(small_market: SimulationReport, tmp_
     ):
         for file in sorted(folder.glob("*.parquet")):
             content = file.read_bytes()
+            if pq.read_metadata(file).num_rows == 0:  # nobody evades anything here
+                continue
             assert (same / file.name).read_bytes() == content, file.name
             assert (different / file.name).read_bytes() != content, file.name
     scenario = small_market.market.parent / "scenario.yaml"

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from membergate.domain.errors import BadInputError
-from membergate.market.simulator.door import ANSWERS, Door, door_that_answers, open_door
+from membergate.market.simulator.door import ANSWERS, Door, Doorkeeper, door_that_answers, open_door
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.tables import Writer
-from membergate.market.simulator.world import Doorkeeper
 
 _COLUMNS = ("application_id", "disposition")
 

@@ -27,7 +27,7 @@ _HOUSEHOLD_DEVICE_SHARE = 0.3
 _HOUSEHOLD_PAYMENT_SHARE = 0.35
 _SECOND_DEVICE_SHARE = 0.4
 _ACCOUNTS_PER_RENTER = 3
-_PROXIES = 300
+PROXIES = 300
 _DATACENTRES = 60
 
 
@@ -44,7 +44,7 @@ def numbered(space: int, number: Ints) -> Ints:
     return (np.int64(space) << _SPACE_BITS) + number
 
 
-OWN, OF_HOUSEHOLD, OF_BUSINESS, OF_PLACE, OF_STRANGER, OF_REGION, OF_RELATIVE = range(7)
+OWN, OF_HOUSEHOLD, OF_BUSINESS, OF_PLACE, OF_STRANGER, OF_REGION, OF_RELATIVE, OF_EVASION = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class Belongings:
         Ring, renter, or the operator itself.
     is_collected, collector
         Whether someone else regularly collects the account's parcels, and who.
+    is_emulated
+        Whether its device is a rented phone in a data centre.
+    is_forwarded
+        Whether its goods go on from a place of its own, and so neither converge nor are collected.
     """
 
     home: Ints
@@ -106,6 +110,8 @@ class Belongings:
     business: Ints
     is_collected: Bools
     collector: Ints
+    is_emulated: Bools
+    is_forwarded: Bools
 
 
 def equip(population: Population, scenario: Scenario, book: PlaceBook) -> Belongings:
@@ -113,7 +119,7 @@ def equip(population: Population, scenario: Scenario, book: PlaceBook) -> Belong
     rng = stream(scenario.chance, "belongings")
     home = _homes(rng, population, book)
     region = book.region_of(home)
-    business = _businesses(population)
+    business = businesses_of(population)
     device, second = _devices(rng, population)
     payment = np.where(
         rng.random(len(population)) < _HOUSEHOLD_PAYMENT_SHARE,
@@ -144,6 +150,8 @@ def equip(population: Population, scenario: Scenario, book: PlaceBook) -> Belong
         business=business,
         is_collected=(is_pickup & happens(rng, 0.6, len(population))) | is_leaf,
         collector=np.where(is_leaf, numbered(OF_BUSINESS, business), numbered(OF_PLACE, home)),
+        is_emulated=np.zeros(len(population), dtype=bool),
+        is_forwarded=np.zeros(len(population), dtype=bool),
     )
 
 
@@ -171,12 +179,12 @@ def _homes(rng: np.random.Generator, population: Population, book: PlaceBook) ->
     return home
 
 
-def _businesses(population: Population) -> Ints:
+def businesses_of(population: Population) -> Ints:
     """Give one number to what acts as one business: a ring, a renter with a few rented accounts, else the operator."""
     count = len(population)
     business = population.operator.copy()
     grouped = population.ring >= 0
-    business[grouped] = count + population.ring[grouped]
+    business[grouped] = count + population.cell[grouped]
     rented = population.of_archetype("M8")
     business[rented] = 2 * count + np.arange(len(rented)) // _ACCOUNTS_PER_RENTER
     return business
@@ -200,7 +208,7 @@ def _networks(rng: np.random.Generator, population: Population, home: Ints) -> t
     network = np.where(shares_network, numbered(OF_PLACE, home), numbered(OF_HOUSEHOLD, population.household))
     network_class = np.where(kind_of_life == "dorm", CAMPUS, RESIDENTIAL)
     uses_proxy = happens(rng, 0.02, len(population))
-    proxy = numbered(OF_STRANGER, rng.integers(0, _PROXIES, len(population)))
+    proxy = numbered(OF_STRANGER, rng.integers(0, PROXIES, len(population)))
     return np.where(uses_proxy, proxy, network), np.where(uses_proxy, PROXY, network_class)
 
 
@@ -295,8 +303,8 @@ def _work_networks(
     on_shared_line = (
         ~in_datacentre & ~behind_proxy & is_pooled & happens(rng, 0.15 + 0.7 * population.carelessness, count)
     )
-    proxies = numbered(OF_STRANGER, rng.integers(0, _PROXIES, count))
-    datacentres = numbered(OF_STRANGER, _PROXIES + rng.integers(0, _DATACENTRES, count))
+    proxies = numbered(OF_STRANGER, rng.integers(0, PROXIES, count))
+    datacentres = numbered(OF_STRANGER, PROXIES + rng.integers(0, _DATACENTRES, count))
     work = np.where(on_shared_line, numbered(OF_BUSINESS, business), network)
     work = np.where(behind_proxy, proxies, np.where(in_datacentre, datacentres, work))
     work_class = np.where(behind_proxy, PROXY, np.where(in_datacentre, DATACENTRE, network_class))

@@ -165,7 +165,7 @@ def catalogue_of(scenario: Scenario) -> Catalogue:
         market_price_minor=_market_prices(rng, list_price_minor, pull),
         everyday_discount=everyday,
         is_subsidised=is_subsidised,
-        member_rate=member_rate,
+        member_rate=member_rate * scenario.member_rate_factor,
         deal_discount=_deals(rng, scenario, everyday),
         limit_quantity=limit,
         limit_window_days=window,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from membergate.domain.disposition import Disposition
 from membergate.market.simulator.catalogue import price
 from membergate.market.simulator.consequences import bought_behind, scaled
 from membergate.market.simulator.door import ANSWERS, door_that_answers
+from membergate.market.simulator.ordering import Ledger
+from membergate.market.simulator.reapplying import is_spare
 from membergate.market.simulator.streams import Floats, Ints
 from membergate.market.simulator.truth import RESOLD
 from membergate.market.simulator.world import World
@@ -50,9 +52,23 @@ def outcomes_of(world: World) -> Iterator[Outcomes]:
     """Give the outcomes of each answer, one answer after the other.
 
     An account's outcome depends on its own answer only, so one answer to everyone tells for each applicant what that
-    answer would have brought while everyone else's stays what it was.
+    answer would have brought while everyone else's stays what it was. Of those who came back under another account, the
+    first application is told as though they had not, and the second by what the new account wanted.
     """
     population, ledger = world.population, world.intended.ledger
+    if not is_spare(population).any():
+        yield from _outcomes(world, ledger)
+        return
+    stayed = replace(ledger, account=population.origin[ledger.account])
+    for first, second in zip(_outcomes(world, stayed), _outcomes(world, ledger), strict=True):
+        names = ("benefit_minor", "genuine_value_minor", "loss_minor", "resold_units")
+        merged = {n: np.where(is_spare(population), getattr(second, n), getattr(first, n)) for n in names}
+        yield replace(first, **merged)
+
+
+def _outcomes(world: World, ledger: Ledger) -> Iterator[Outcomes]:
+    """Give the outcomes of each answer, if the orders were those of a ledger."""
+    population = world.population
     since = ledger.time - population.applied[ledger.account]
     counts = ((since >= 0) & (since < OUTCOME_DAYS) & ~world.intended.deliveries.is_cancelled)[ledger.order]
     for number, disposition in enumerate(ANSWERS):

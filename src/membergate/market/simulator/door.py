@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,10 @@ class Door:
     def is_answered(self, *dispositions: Disposition) -> Bools:
         """Mark those who were given one of these answers."""
         return np.isin(self.answer, [ANSWERS.index(disposition) for disposition in dispositions])
+
+
+Doorkeeper = Callable[[Population], Door]
+"""Answers the applicants of a population."""
 
 
 def open_door(population: Population) -> Door:

@@ -160,6 +160,7 @@ def _underway(
     count = len(account)
     to_hub = ledger.is_for_resale & (population.archetype[account] == ARCHETYPE_INDEX["M3"])
     hub_place = _hub_places(population, belongings)[account]
+    to_hub &= ~belongings.is_forwarded[account]
     hub_reroutes = to_hub & (rng.random(count) < _HUB_REROUTE_SHARE)
     moves = ~ledger.is_for_resale & (rng.random(count) < _REROUTE_SHARE)
     others = belongings.others
@@ -178,9 +179,9 @@ def _underway(
 
 
 def _hub_places(population: Population, belongings: Belongings) -> Ints:
-    """Give each account the stock place of its ring's first account, or its own."""
+    """Give each account the stock place of its cell's first account, or its own."""
     hub = np.arange(len(population))
     grouped = np.flatnonzero(population.ring >= 0)
-    _, first, inverse = np.unique(population.ring[grouped], return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(population.cell[grouped], return_index=True, return_inverse=True)
     hub[grouped] = grouped[first][inverse]
     return belongings.stock_place[hub]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,11 +14,13 @@ from membergate.market.simulator.belongings import OWN, numbered
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.catalogue import AISLE_NAMES, SHELF_NAMES
 from membergate.market.simulator.places import KINDS, REGIONS
+from membergate.market.simulator.reapplying import is_spare, learned
 from membergate.market.simulator.reviewing import GRADES, SOURCES
 from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, stream, strings_from_letters
 from membergate.market.simulator.tables import Tables, Writer, flags, sparse, whole
 from membergate.market.simulator.world import World
 
+_Columns = Callable[[World, Writer, Ints, np.random.Generator], dict[str, pa.Array]]
 _CHANNELS = ("app", "web", "mini_program", "referral")
 _FEES_MINOR = (9_900, 14_900, 19_900)
 _PHONE_COVERAGE, _EMAIL_COVERAGE, _ID_COVERAGE = 0.95, 0.6, 0.5
@@ -27,8 +31,12 @@ _ENDED_SHARE = 0.06
 def tables_of_people(world: World, writer: Writer) -> Tables:
     """Give the tables about people, one after the other."""
     yield "accounts", _accounts(world, writer), ("account_id", "ingested_at")
-    yield "applications", _applications(world, writer), ("application_id",)
-    yield "memberships", _memberships(world, writer), ("membership_id", "ingested_at")
+    yield "applications", _of_applicants(world, writer, "application columns", _applications), ("application_id",)
+    yield (
+        "memberships",
+        _of_applicants(world, writer, "membership columns", _memberships),
+        ("membership_id", "ingested_at"),
+    )
     yield "labels", _labels(world, writer), ("subject_id", "source", "decided_at")
     yield "support_cases", _cases(world, writer), ("opened_at", "case_id")
     yield "listings", _listings(world, writer), ("listed_at", "listing_id")
@@ -49,8 +57,9 @@ def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
     known = np.minimum(writer.arrivals("accounts", population.registered), world.scenario.days - SECOND)
     becomes_seller = (world.selling.known_from > known) & (world.selling.known_from < world.scenario.days)
     is_seller = world.selling.known_from <= known
-    row = np.r_[np.arange(count), np.flatnonzero(becomes_seller)]
-    is_update = np.arange(len(row)) >= count
+    is_there = population.exists
+    row = np.r_[np.flatnonzero(is_there), np.flatnonzero(becomes_seller & is_there)]
+    is_update = np.arange(len(row)) >= int(is_there.sum())
     sells = is_seller[row] | is_update
     invited_by = _inviters(rng, world)
     channel = np.where(invited_by >= 0, 3, rng.choice(3, count, p=[0.6, 0.12, 0.28]))
@@ -76,9 +85,9 @@ def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
 def _inviters(rng: np.random.Generator, world: World) -> Ints:
     """Name who invited whom: friends, and in rings often the hub or a fellow; always an older account."""
     population, count = world.population, len(world.population)
-    friend = rng.integers(0, count, count)
-    fellow = np.where(population.ring >= 0, np.arange(count) - rng.integers(1, 5, count), friend).clip(0)
-    by_fellow = (population.ring >= 0) & (population.ring[fellow] == population.ring) & happens(rng, 0.35, count)
+    friend = population.origin[rng.integers(0, count, count)]
+    fellow = np.where(population.cell >= 0, np.arange(count) - rng.integers(1, 5, count), friend).clip(0)
+    by_fellow = (population.cell >= 0) & (population.cell[fellow] == population.cell) & happens(rng, 0.35, count)
     invited = (rng.random(count) < _INVITED_SHARE) | by_fellow
     inviter = np.where(by_fellow, fellow, friend)
     is_older = population.registered[inviter] < population.registered
@@ -89,12 +98,13 @@ def _identities(rng: np.random.Generator, world: World) -> Ints:
     """Papers are a person's; a ring's accounts run mostly on papers of others, a few on the operator's own."""
     population = world.population
     is_bought = (population.ring >= 0) & (rng.random(len(population)) > 0.15 * population.carelessness)
+    is_bought |= learned(population, world.scenario)
     return np.where(is_bought, numbered(OWN, np.arange(len(population))), numbered(1, population.operator))
 
 
 def _emails(rng: np.random.Generator, world: World) -> Ints:
     population = world.population
-    is_own = (population.ring >= 0) | happens(rng, 0.4, len(population))
+    is_own = (population.ring >= 0) | happens(rng, 0.4, len(population)) | learned(population, world.scenario)
     return np.where(is_own, numbered(OWN, np.arange(len(population))), numbered(1, population.operator))
 
 
@@ -106,10 +116,20 @@ def _declared_use(rng: np.random.Generator, world: World) -> Ints:
     return np.where(says_anything, says_business.astype(np.int64), -1)
 
 
-def _applications(world: World, writer: Writer) -> dict[str, pa.Array]:
-    rng = stream(world.scenario.chance, "application columns")
+def _of_applicants(world: World, writer: Writer, purpose: str, columns: _Columns) -> dict[str, pa.Array]:
+    """Write the columns of everyone who applied, those who came back last: nobody's draws depend on them."""
+    applied, comes_back = np.isfinite(world.population.applied), is_spare(world.population)
+    first = columns(world, writer, np.flatnonzero(applied & ~comes_back), stream(world.scenario.chance, purpose))
+    again = np.flatnonzero(applied & comes_back)
+    if not len(again):
+        return first
+    more = columns(world, writer, again, stream(world.scenario.chance, purpose, "again"))
+    together = pa.concat_tables([pa.table(first), pa.table(more)]).combine_chunks()
+    return {name: together[name].combine_chunks() for name in together.column_names}
+
+
+def _applications(world: World, writer: Writer, account: Ints, rng: np.random.Generator) -> dict[str, pa.Array]:
     population = world.population
-    account = np.flatnonzero(np.isfinite(population.applied))
     applied = population.applied[account]
     belongings = world.belongings
     uses_work_tools = rng.random(len(account)) < np.where(population.ring[account] >= 0, 0.6, 0.3)
@@ -133,10 +153,8 @@ def _applications(world: World, writer: Writer) -> dict[str, pa.Array]:
     }
 
 
-def _memberships(world: World, writer: Writer) -> dict[str, pa.Array]:
+def _memberships(world: World, writer: Writer, account: Ints, rng: np.random.Generator) -> dict[str, pa.Array]:
     """Whom the door admits; a few leave again, which is a second version of the row."""
-    rng = stream(world.scenario.chance, "membership columns")
-    account = np.flatnonzero(np.isfinite(world.population.applied))
     started = world.door.member_from[account] + rng.uniform(5, 60, len(account)) * SECOND
     ended = started + rng.uniform(30, 250, len(account))
     ends = (rng.random(len(account)) < _ENDED_SHARE) & (ended < world.scenario.days)

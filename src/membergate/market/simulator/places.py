@@ -100,9 +100,10 @@ class PlaceBook:
 
     def rename(self, places: Ints, *, rng: np.random.Generator) -> Ints:
         """Write the same places again in altered words, at most a street away; gives the indices of the new entries."""
-        latitude, longitude, region, kind = (
-            np.concatenate(columns) for columns in list(zip(*self._blocks, strict=True))[:4]
+        latitude, longitude, region, kind, original = (
+            np.concatenate(columns) for columns in zip(*self._blocks, strict=True)
         )
+        places = np.where(original[places] >= 0, original[places], places)
         shift = rng.normal(0, _DEGREES_OF_A_STREET / 2, (2, len(places)))
         return self._add(
             latitude[places] + shift[0], longitude[places] + shift[1], region[places], kind[places], places

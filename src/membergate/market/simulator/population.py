@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,13 @@ from membergate.market.simulator.archetypes import (
     Grouping,
 )
 from membergate.market.simulator.calendar import NEVER, Calendar
+from membergate.market.simulator.drift import emerging_from
 from membergate.market.simulator.scenario import Scenario
 from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, pick, stream
 
 SINGLE, HUB, LEAF, RENTED_OUT, NONE = range(5)
 ROLE_NAMES = ("single", "hub", "leaf", "rented_out", "none")
-_RING_SIZE_LEAST = 4
-_RING_SIZE_MEAN = 10
-_LEAVES = (15, 120)
+RING_SIZE_LEAST = 4
 _HOUSEHOLD_SHARE = {"G1": 0.15, "G2": 0.45, "G3": 0.15}
 _THREES_SHARE = 0.25
 _EARLINESS = 2.5
@@ -63,6 +63,14 @@ class Population:
         In [0, 1]: how much it shares with its ring, and how much proof it leaves. One value for an operator.
     is_reseller_life
         Whether its archetype buys for resale. What it really resold is another matter.
+    cell
+        Those of a ring that share anything with one another; the ring itself unless it was split.
+    patience_days
+        Days by which its resale orders are put off at most, so as not to fall together with the others'.
+    effort
+        Share of the business's tasks that it still takes part in, 1 unless coordination was lost.
+    origin
+        The account whose part it plays: itself, or for one opened after a refusal the refused one.
     """
 
     archetype: Ints
@@ -81,9 +89,18 @@ class Population:
     resells_from: Floats
     carelessness: Floats
     is_reseller_life: Bools
+    cell: Ints
+    patience_days: Floats
+    effort: Floats
+    origin: Ints
 
     def __len__(self) -> int:
         return len(self.archetype)
+
+    @property
+    def exists(self) -> Bools:
+        """Mark the accounts that were ever opened."""
+        return np.isfinite(self.registered)
 
     def of_archetype(self, code: str) -> Ints:
         """Give the accounts of an archetype, in ascending order."""
@@ -98,17 +115,18 @@ def populate(scenario: Scenario, calendar: Calendar) -> Population:
     """Draw the population of a scenario."""
     rng = stream(scenario.chance, "population")
     applicants = round(scenario.accounts * scenario.applicant_share)
-    archetype = np.r_[_composition(ARCHETYPES, applicants), _composition(GENUINE, scenario.accounts - applicants)]
+    archetype = _everyone(scenario, applicants)
     has_applied = np.arange(scenario.accounts) < applicants
-    operator, ring, role = _organise(rng, archetype)
+    operator, ring, role = _organise(rng, archetype, scenario)
     household = _settle(rng, archetype, operator)
     operator = _second_accounts(rng, archetype, operator)
     life = _private_lives(rng, archetype)
     applied = _applications(rng, scenario, calendar, archetype, ring, household)
+    emerges = emerging_from(scenario, archetype)
+    applied = _no_sooner(applied, emerges, scenario)
     registered = _registrations(rng, archetype, ring, applied)
     carelessness, resells_from = _resale_habits(rng, archetype, operator, ring, applied)
-    resells_from = np.where(resells_from < NEVER, np.maximum(resells_from, registered + 0.01), NEVER)
-    is_reseller = archetype >= len(GENUINE)
+    begins = np.maximum(np.maximum(resells_from, registered + 0.01), emerges)
     rate, appetite = _vigour(rng, archetype, life)
     return Population(
         archetype=archetype,
@@ -124,15 +142,43 @@ def populate(scenario: Scenario, calendar: Calendar) -> Population:
         orders_per_day=rate / 30.4,
         appetite=appetite,
         thrift=_thrift(rng, life),
-        resells_from=resells_from,
+        resells_from=np.where(resells_from < NEVER, begins, NEVER),
         carelessness=carelessness,
-        is_reseller_life=is_reseller,
+        is_reseller_life=archetype >= len(GENUINE),
+        cell=ring,
+        patience_days=np.zeros(scenario.accounts),
+        effort=np.ones(scenario.accounts),
+        origin=np.arange(scenario.accounts),
     )
 
 
-def _composition(archetypes: tuple[Archetype, ...], count: int) -> Ints:
+def _everyone(scenario: Scenario, applicants: int) -> Ints:
+    """Give each account's archetype: the applicants first, then those who never apply, all genuine."""
+    shares, others = _shares(scenario), scenario.accounts - applicants
+    return np.r_[_composition(ARCHETYPES, applicants, shares), _composition(GENUINE, others, shares)]
+
+
+def _shares(scenario: Scenario) -> Mapping[str, float]:
+    """Give each archetype's share: the scenario's, or its own part of what the scenario leaves."""
+    given = dict(scenario.shares)
+    own = {archetype.code: archetype.share for archetype in ARCHETYPES}
+    if not given:
+        return own
+    left = (1 - sum(given.values())) / max(sum(share for code, share in own.items() if code not in given), 1e-9)
+    return {code: given.get(code, share * left) for code, share in own.items()}
+
+
+def _no_sooner(applied: Floats, emerges: Floats, scenario: Scenario) -> Floats:
+    """Move the applications of those who emerge into the days from then on, in proportion."""
+    first, last = scenario.first_application_day, scenario.last_application_day
+    later = np.maximum(emerges, first)
+    moved = later + (applied - first) / (last - first) * (last - later)
+    return np.where(emerges > first, moved, applied)
+
+
+def _composition(archetypes: tuple[Archetype, ...], count: int, share_of: Mapping[str, float]) -> Ints:
     """Share `count` accounts out over archetypes, by largest remainder."""
-    shares = np.array([archetype.share for archetype in archetypes])
+    shares = np.array([share_of[archetype.code] for archetype in archetypes])
     exact = shares / shares.sum() * count
     counts = np.floor(exact).astype(np.int64)
     short = count - int(counts.sum())
@@ -140,7 +186,7 @@ def _composition(archetypes: tuple[Archetype, ...], count: int) -> Ints:
     return np.repeat(np.array([ARCHETYPE_INDEX[archetype.code] for archetype in archetypes]), counts)
 
 
-def _organise(rng: np.random.Generator, archetype: Ints) -> tuple[Ints, Ints, Ints]:
+def _organise(rng: np.random.Generator, archetype: Ints, scenario: Scenario) -> tuple[Ints, Ints, Ints]:
     """Give every account an operator, and the accounts of grouped merchants a ring and a role."""
     count = len(archetype)
     operator = np.arange(count)
@@ -152,7 +198,7 @@ def _organise(rng: np.random.Generator, archetype: Ints) -> tuple[Ints, Ints, In
         role[accounts] = RENTED_OUT if code == "M8" else SINGLE
         if resale.grouping is Grouping.SINGLE:
             continue
-        for members in _cells(rng, accounts, resale.grouping):
+        for members in _cells(rng, accounts, resale.grouping, scenario):
             ring[members] = next_ring
             next_ring += 1
             if resale.grouping is Grouping.ONE_OPERATOR:
@@ -164,16 +210,19 @@ def _organise(rng: np.random.Generator, archetype: Ints) -> tuple[Ints, Ints, In
     return operator, ring, role
 
 
-def _cells(rng: np.random.Generator, accounts: Ints, grouping: Grouping) -> list[Ints]:
+def _cells(rng: np.random.Generator, accounts: Ints, grouping: Grouping, scenario: Scenario) -> list[Ints]:
     """Cut accounts into rings; what is left over joins the last ring if it is too small to be one."""
+    if not scenario.rings:
+        return list(accounts[:, None])
     cells: list[Ints] = []
     start = 0
-    least = _RING_SIZE_LEAST if grouping is Grouping.ONE_OPERATOR else _LEAVES[0]
+    fewest, most = scenario.crowd
+    least = RING_SIZE_LEAST if grouping is Grouping.ONE_OPERATOR else fewest
     while start < len(accounts):
         if grouping is Grouping.ONE_OPERATOR:
-            size = _RING_SIZE_LEAST + int(rng.geometric(1 / (_RING_SIZE_MEAN - _RING_SIZE_LEAST + 1))) - 1
+            size = RING_SIZE_LEAST + int(rng.geometric(1 / (scenario.ring_size - RING_SIZE_LEAST + 1))) - 1
         else:
-            size = int(np.exp(rng.uniform(np.log(_LEAVES[0]), np.log(_LEAVES[1])))) + 1
+            size = int(np.exp(rng.uniform(np.log(fewest), np.log(most)))) + 1
         end = start + size if len(accounts) - start - size >= least else len(accounts)
         cells.append(accounts[start:end])
         start = end

@@ -9,6 +9,7 @@ import numpy as np
 from membergate.market.simulator.archetypes import MERCHANTS, Archetype, Grouping, Resale
 from membergate.market.simulator.calendar import AFTER_DAYS, HOUR_NAMES, MINUTE, Calendar, is_sunday, rush, time_of_day
 from membergate.market.simulator.catalogue import Catalogue, price, random_shelves, taste_cumulative
+from membergate.market.simulator.drift import fading_from
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
 from membergate.market.simulator.shopping import Picks, Visits, burning, dispersion
@@ -87,7 +88,7 @@ def _of_archetype(
     rng = stream(scenario.chance, "resale", merchant.code)
     accounts = population.of_archetype(merchant.code)
     grouped = resale.grouping is not Grouping.SINGLE
-    business_of = population.ring[accounts] if grouped else accounts
+    business_of = population.cell[accounts] if grouped else accounts
     _, business_of = np.unique(business_of, return_inverse=True)
     begins = np.full(int(business_of.max()) + 1, np.inf)
     np.minimum.at(begins, business_of, population.resells_from[accounts])
@@ -100,10 +101,19 @@ def _of_archetype(
     )
     time = tasks.time[task] + np.where(grouped & ~tasks.at_opening[task], jitter, 0.0)
     time = time + np.where(grouped & tasks.at_opening[task], rng.exponential(1.5 * MINUTE, len(task)), 0.0)
-    works = (time > population.resells_from[account]) & (time > population.registered[account])
+    time, is_there = _patiently(stream(scenario.chance, "patience", merchant.code), population, account, time)
+    works = is_there & (time > population.resells_from[account]) & (time > population.registered[account])
     works &= (time < scenario.days) & (time < population.shops_until[account])
-    visits = Visits(account[works], time[works], tasks.at_opening[task[works]])
+    works &= time < fading_from(scenario, population.archetype[account])
+    at_opening = tasks.at_opening[task[works]] & (population.patience_days[account[works]] == 0)
+    visits = Visits(account[works], time[works], at_opening)
     return _buy(rng, merchant, resale, population, scenario, catalogue, calendar, visits, goods, tasks, task[works])
+
+
+def _patiently(rng: np.random.Generator, population: Population, account: Ints, time: Floats) -> tuple[Floats, Bools]:
+    """Put off the orders of those who took to buying days apart, and leave out what lost coordination costs."""
+    later = population.patience_days[account] * rng.random(len(account))
+    return time + later, rng.random(len(account)) < population.effort[account]
 
 
 def _plan(rng: np.random.Generator, resale: Resale, begins: Floats, scenario: Scenario) -> _Tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -10,7 +10,9 @@ import yaml
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant, utc
+from membergate.market.simulator.adversary import Evasion
 from membergate.market.simulator.archetypes import ARCHETYPES
+from membergate.market.simulator.drift import Drift
 
 SIMULATOR_VERSION = 2
 """Raised by any change that alters a table for a given seed."""
@@ -102,6 +104,24 @@ class Scenario:
         grades and fees differ.
     lane_error, gift_error
         Chance that a lane or a gift flag is set on an order at random.
+    shares
+        Shares of applicants in place of the archetypes' own, by code; the other archetypes keep their proportions.
+    rings
+        Whether merchants work in rings; if not, every account of theirs is an operator of its own.
+    ring_size
+        Mean number of accounts of a one-operator ring, at least 4.
+    crowd
+        Fewest and most hired accounts of a crowd-buy ring.
+    member_rate_factor
+        On the members' discount.
+    evasion
+        What merchants do against being told apart.
+    drifts
+        What changes in mid-course.
+    stream_from_day
+        From when on what becomes known is written as a stream of events and not into the folder; 0 for no stream.
+    duplicate_share
+        Share of the stream's events that are delivered twice.
     """
 
     preset: str
@@ -131,6 +151,15 @@ class Scenario:
     market_price_error: float = 0.10
     lane_error: float = 0.01
     gift_error: float = 0.01
+    shares: tuple[tuple[str, float], ...] = ()
+    rings: bool = True
+    ring_size: float = 10.0
+    crowd: tuple[int, int] = (15, 120)
+    member_rate_factor: float = 1.0
+    evasion: Evasion = field(default_factory=Evasion)
+    drifts: tuple[Drift, ...] = ()
+    stream_from_day: float = 0.0
+    duplicate_share: float = 0.005
 
     @property
     def chance(self) -> int:
@@ -166,9 +195,24 @@ PRESETS: dict[str, Scenario] = {
     "tiny": Scenario("tiny", 2_000, 0, 900, 60, 0.25, 0.40, 0.25),
     "demo": Scenario("demo", 20_000, 0, 3_200, 200, 0.25, 0.40, 0.15),
     "small": Scenario("small", 50_000, 0, 5_000, 300, 0.08, 0.16, 0.10),
+    "double11": Scenario(
+        "double11",
+        60_000,
+        0,
+        6_000,
+        320,
+        0.08,
+        0.16,
+        0.5,
+        days=320,
+        last_application_day=318.0,
+        promotions=CALENDAR[:4],
+        late_share=0.05,
+        stream_from_day=313.0,
+    ),
     "city": Scenario("city", 500_000, 0, 12_000, 800, 0.04, 0.08, 0.02, districts=20),
 }
-"""The sizes that ship: for tests, for a first look, for development, and for benchmarks."""
+"""The sizes that ship: for tests, for a first look, for development, a promotion's event stream, and benchmarks."""
 
 FEWEST_ACCOUNTS = 200
 

@@ -20,6 +20,7 @@ from membergate.market.simulator.calendar import (
     time_of_day,
 )
 from membergate.market.simulator.catalogue import Catalogue, taste_cumulative
+from membergate.market.simulator.drift import rate_factors
 from membergate.market.simulator.population import Population
 from membergate.market.simulator.scenario import Scenario
 from membergate.market.simulator.streams import Bools, Floats, Ints, happens, stream
@@ -85,6 +86,7 @@ def visits_of_private_life(population: Population, scenario: Scenario, calendar:
     for day in range(scenario.days):
         rate = population.orders_per_day * ((population.shops_from < day + 1) & (population.shops_until > day))
         rate = rate * np.where(population.applied < day, MEMBER_LIFT, 1.0)
+        rate = rate * rate_factors(scenario, population.archetype, day)
         if is_weekend(day):
             rate = rate * weekend
         if calendar.is_festive[day]:

@@ -14,9 +14,11 @@ import numpy as np
 
 from membergate.domain.errors import BadInputError
 from membergate.market.simulator.answers import doorkeeper_of, read_answers
+from membergate.market.simulator.event_stream import STREAM_FILE, split_off_stream
 from membergate.market.simulator.market_people import tables_of_goods, tables_of_people
 from membergate.market.simulator.market_trade import tables_of_trade
 from membergate.market.simulator.scenario import Scenario, scenario_for
+from membergate.market.simulator.scenario_file import read_scenario
 from membergate.market.simulator.streams import Bools
 from membergate.market.simulator.tables import Tables, Writer
 from membergate.market.simulator.truth_tables import tables_of_truth
@@ -42,6 +44,8 @@ class SimulationReport:
         How many there are.
     merchant_share
         Share of the applying accounts whose operator is a merchant, in [0, 1].
+    events
+        Events of the stream, in `events.jsonl` beside the market; 0 where the scenario has none.
     """
 
     market: Path
@@ -50,14 +54,16 @@ class SimulationReport:
     accounts: int
     applications: int
     merchant_share: float
+    events: int = 0
 
 
 def simulate(
     out: Path,
     *,
     preset: str = "tiny",
-    seed: int = 0,
+    seed: int | None = None,
     accounts: int | None = None,
+    scenario_file: Path | None = None,
     decisions: Path | None = None,
     progress: Progress | None = None,
 ) -> SimulationReport:
@@ -68,11 +74,14 @@ def simulate(
     out
         A folder; `market/`, `truth/` and `scenario.yaml` are written into it. Files of an earlier run are replaced.
     preset
-        `tiny` (2,000 accounts), `demo` (20,000), `small` (50,000) or `city` (500,000).
+        `tiny` (2,000 accounts), `demo` (20,000), `small` (50,000), `double11` (60,000, with a stream of events) or
+        `city` (500,000).
     seed
-        From 0; the same preset, seed and number of accounts give the same bytes.
+        From 0, which is also the default; the same preset or file, seed and number of accounts give the same bytes.
     accounts
         Another number of accounts, at least 200.
+    scenario_file
+        A YAML file over a preset, see `read_scenario`; it takes the place of `preset`.
     decisions
         A Parquet file with `application_id` and `disposition`, as `membergate admit --out` writes it: the same people
         want the same things, and these answers decide what they get. Whom it does not name is admitted.
@@ -87,10 +96,13 @@ def simulate(
     Raises
     ------
     BadInputError
-        If the preset, the seed or the number of accounts is not possible, `out` is a file, or the decisions cannot be
-        read.
+        If the preset, the seed, the number of accounts or the scenario is not possible, `out` is a file, or the
+        decisions cannot be read.
     """
-    scenario = scenario_for(preset, seed=seed, accounts=accounts)
+    if scenario_file is None:
+        scenario = scenario_for(preset, seed=seed or 0, accounts=accounts)
+    else:
+        scenario = read_scenario(scenario_file, seed=seed, accounts=accounts)
     if out.exists() and not out.is_dir():
         raise BadInputError("the market cannot be written there", where=str(out), allowed="a folder, new or existing")
     answers = read_answers(decisions) if decisions is not None else None
@@ -104,6 +116,7 @@ def simulate(
         rows.update(part.rows)
         are_merchants.append(part.is_merchant)
     is_merchant = np.concatenate(are_merchants)
+    events = split_off_stream(out / MARKET_FOLDER, out, scenario) if scenario.stream_from_day else 0
     return SimulationReport(
         market=out / MARKET_FOLDER,
         truth=out / TRUTH_FOLDER,
@@ -111,6 +124,7 @@ def simulate(
         accounts=scenario.accounts,
         applications=len(is_merchant),
         merchant_share=float(np.round(is_merchant.mean(), 6)),
+        events=events,
     )
 
 
@@ -168,3 +182,5 @@ def _clear(out: Path) -> None:
         )
     for folder in folders:
         shutil.rmtree(folder)
+    if folders:
+        (out / STREAM_FILE).unlink(missing_ok=True)

@@ -111,7 +111,7 @@ def strings_from_letters(letters: NDArray[np.uint8], *, is_there: Bools | None =
     )
 
 
-def chosen(record: _Record, rows: Bools) -> _Record:
+def chosen(record: _Record, rows: Bools | Ints) -> _Record:
     """Give a record of equally long arrays with only the chosen rows.
 
     Parameters
@@ -119,7 +119,7 @@ def chosen(record: _Record, rows: Bools) -> _Record:
     record
         A dataclass whose fields are all arrays of shape (n,).
     rows
-        Which rows to keep, shape (n,).
+        Which rows to keep, shape (n,), or their positions, in order and as often as wanted.
     """
     return replace(record, **{column.name: getattr(record, column.name)[rows] for column in fields(record)})
 

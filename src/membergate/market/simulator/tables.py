@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from membergate.market.simulator.drift import after_outages
 from membergate.market.simulator.scenario import Scenario
 from membergate.market.simulator.streams import Bools, Floats, Ints, opaque_ids, stream
 
@@ -60,7 +61,8 @@ class Writer:
         rng = stream(self.scenario.chance, "arrival", table)
         lag = rng.exponential(_USUAL_LAG_SECONDS / 86_400, len(local_days))
         is_late = rng.random(len(local_days)) < self.scenario.late_share
-        return local_days + np.where(is_late, rng.uniform(0.05, _LONGEST_LAG_DAYS, len(local_days)), lag)
+        known = local_days + np.where(is_late, rng.uniform(0.05, _LONGEST_LAG_DAYS, len(local_days)), lag)
+        return after_outages(self.scenario, table, local_days, known)
 
     def names(self, names: tuple[str, ...], indices: Ints) -> pa.Array:
         """Spell out indices; null where negative."""

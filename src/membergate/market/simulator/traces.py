@@ -90,6 +90,7 @@ def logins_of(
     automation = np.array([a.resale.automation if a.resale else 0.0 for a in ARCHETYPES])[population.archetype]
     emulated = rng.random(len(population)) < np.maximum(_EMULATOR_SHARE, 0.4 * automation)
     is_there = (time > population.registered[account]) & (time > 0)
+    emulated |= belongings.is_emulated
     emulator = emulated[account] & happens(rng, 0.7, len(account))
     return chosen(Logins(account, time, device, network, network_class, emulator, region), is_there)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from membergate.market.simulator.adversary import ACTIONS
 from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
 from membergate.market.simulator.counterfactuals import outcomes_of
 from membergate.market.simulator.population import HUB, ROLE_NAMES
+from membergate.market.simulator.streams import NOWHERE, chosen
 from membergate.market.simulator.tables import Tables, Writer, flags, whole
 from membergate.market.simulator.truth import USE_NAMES
 from membergate.market.simulator.world import World
@@ -21,6 +23,7 @@ def tables_of_truth(world: World, writer: Writer) -> Tables:
     yield "truth_accounts", _accounts(world, writer), ("account_id",)
     yield "truth_rings", _rings(world, writer), ("ring_id",)
     yield "truth_units", _units(world, writer), ("line_id", "use")
+    yield "truth_evasions", _evasions(world, writer), ("operator_id", "action", "taken_at", "cost_minor")
     yield "truth_counterfactuals", _counterfactuals(world, writer), ("application_id", "disposition")
 
 
@@ -38,9 +41,11 @@ def _operators(world: World, writer: Writer) -> dict[str, pa.Array]:
 
 
 def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
-    population = world.population
+    everyone = world.population
+    account = np.flatnonzero(everyone.exists)
+    population = chosen(everyone, everyone.exists)
     return {
-        "account_id": writer.ids("account", np.arange(len(population))),
+        "account_id": writer.ids("account", account),
         "operator_id": writer.ids("operator", population.operator),
         "archetype": writer.names(_CODES, population.archetype),
         "ring_id": writer.ids("ring", population.ring),
@@ -49,11 +54,22 @@ def _accounts(world: World, writer: Writer) -> dict[str, pa.Array]:
         "role_until_at": writer.instants(
             np.where(population.shops_until < world.scenario.days, population.shops_until, np.inf)
         ),
+        "in_place_of": writer.ids("account", np.where(population.origin == account, NOWHERE, population.origin)),
+    }
+
+
+def _evasions(world: World, writer: Writer) -> dict[str, pa.Array]:
+    steps = world.steps
+    return {
+        "operator_id": writer.ids("operator", steps.operator),
+        "action": writer.names(tuple(action.value for action in ACTIONS), steps.action),
+        "cost_minor": whole(steps.cost_minor),
+        "taken_at": writer.instants(steps.time),
     }
 
 
 def _rings(world: World, writer: Writer) -> dict[str, pa.Array]:
-    population = world.population
+    population = chosen(world.population, world.population.exists)
     grouped = np.flatnonzero(population.ring >= 0)
     ring, first, size = np.unique(population.ring[grouped], return_index=True, return_counts=True)
     lead = grouped[first]

@@ -15,25 +15,23 @@ from membergate.market.simulator.aftermath import (
     reviews_of,
     selling_of,
 )
-from membergate.market.simulator.belongings import Belongings, equip
+from membergate.market.simulator.belongings import Belongings
 from membergate.market.simulator.calendar import Calendar, calendar_of
 from membergate.market.simulator.catalogue import Catalogue, catalogue_of
 from membergate.market.simulator.consequences import Trade, bought_behind, what_happened
-from membergate.market.simulator.door import Door, open_door
+from membergate.market.simulator.door import Door, Doorkeeper, open_door
+from membergate.market.simulator.evading import Steps
 from membergate.market.simulator.fulfilment import Deliveries, deliver
+from membergate.market.simulator.intentions import Intentions, intend
 from membergate.market.simulator.ordering import Ledger, keep_ledger
 from membergate.market.simulator.places import PlaceBook, Places
-from membergate.market.simulator.population import Population, populate
-from membergate.market.simulator.resale import purchases_for_resale
+from membergate.market.simulator.population import Population
 from membergate.market.simulator.reviewing import Judgements, label
 from membergate.market.simulator.scenario import Scenario
-from membergate.market.simulator.shopping import baskets_of_private_life, visits_of_private_life
 from membergate.market.simulator.truth import OperatorTruth, UnitTruth, follow_units, judge
 
 Progress = Callable[[str], None]
 """Told what is being done, in a few words."""
-Doorkeeper = Callable[[Population], Door]
-"""Answers the applicants of a population."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class World:
     cases: Cases
     selling: Selling
     labels: Judgements
+    steps: Steps
 
 
 def live_through(scenario: Scenario, progress: Progress, doorkeeper: Doorkeeper = open_door) -> World:
@@ -78,13 +77,13 @@ def live_through(scenario: Scenario, progress: Progress, doorkeeper: Doorkeeper 
     progress("people and goods")
     calendar = calendar_of(scenario)
     catalogue = catalogue_of(scenario)
-    population = populate(scenario, calendar)
     book = PlaceBook(scenario)
-    belongings = equip(population, scenario, book)
+    wants = intend(scenario, calendar, catalogue, doorkeeper, book)
+    population, belongings, door = wants.population, wants.belongings, wants.door
     progress("what everyone wants")
-    intended = _intentions(population, belongings, scenario, catalogue, calendar, book)
+    intended = _intended(wants, scenario, catalogue, calendar, book)
     truth = judge(intended.units, intended.ledger, population, scenario)
-    door, happened = doorkeeper(population), intended
+    happened = intended
     if doorkeeper is not open_door:
         progress("what the door's answers change")
         bought = bought_behind(door, intended.ledger, population, scenario, catalogue)
@@ -109,21 +108,15 @@ def live_through(scenario: Scenario, progress: Progress, doorkeeper: Doorkeeper 
         cases=cases_of(ledger, population, scenario),
         selling=selling_of(ledger, units, population, scenario, catalogue),
         labels=label(population, door, ledger, units, truth, scenario),
+        steps=wants.steps,
     )
 
 
-def _intentions(
-    population: Population,
-    belongings: Belongings,
-    scenario: Scenario,
-    catalogue: Catalogue,
-    calendar: Calendar,
-    book: PlaceBook,
+def _intended(
+    wants: Intentions, scenario: Scenario, catalogue: Catalogue, calendar: Calendar, book: PlaceBook
 ) -> Trade:
     """Let everyone live and trade as though the door stood open."""
-    visits = visits_of_private_life(population, scenario, calendar)
-    baskets = baskets_of_private_life(visits, population, scenario, catalogue, calendar)
-    purchases = purchases_for_resale(population, scenario, catalogue, calendar)
-    ledger = keep_ledger((visits, baskets), purchases, population, scenario, catalogue, calendar)
-    deliveries = deliver(ledger, population, belongings, scenario, book)
+    population = wants.population
+    ledger = keep_ledger(wants.private, wants.purchases, population, scenario, catalogue, calendar)
+    deliveries = deliver(ledger, population, wants.belongings, scenario, book)
     return Trade(ledger, deliveries, follow_units(ledger, deliveries, population, scenario))
