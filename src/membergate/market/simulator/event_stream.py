@@ -89,7 +89,6 @@ def _keep_what_was_known(connection: duckdb.DuckDBPyConnection, file: Path, star
     if "ingested_at" not in names:
         return
     rest = file.with_suffix(".rest")
-    connection.execute(
-        f"COPY (FROM {literal(str(file))} WHERE ingested_at < {start} ORDER BY ALL) TO {literal(str(rest))} (FORMAT parquet, COMPRESSION zstd)"
-    )
+    kept = f"FROM {literal(str(file))} WHERE ingested_at < {start} ORDER BY ALL"
+    connection.execute(f"COPY ({kept}) TO {literal(str(rest))} (FORMAT parquet, COMPRESSION zstd)")
     rest.replace(file)

@@ -155,7 +155,8 @@ def populate(scenario: Scenario, calendar: Calendar) -> Population:
 def _everyone(scenario: Scenario, applicants: int) -> Ints:
     """Give each account's archetype: the applicants first, then those who never apply, all genuine."""
     shares, others = _shares(scenario), scenario.accounts - applicants
-    return np.r_[_composition(ARCHETYPES, applicants, shares), _composition(GENUINE, others, shares)]
+    parts = _composition(ARCHETYPES, applicants, shares), _composition(GENUINE, others, shares)
+    return np.concatenate(parts)
 
 
 def _shares(scenario: Scenario) -> Mapping[str, float]:
