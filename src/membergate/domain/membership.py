@@ -37,12 +37,15 @@ class MemberStanding:
         The benefit limits that it is under; None for none.
     decision_id
         The decision behind it; empty where there is none.
+    is_capped_by_sweep
+        Whether its caps come from a sweep, which another sweep may lift.
     """
 
     standing: Standing
     disposition: Disposition | None = None
     caps: Caps | None = None
     decision_id: str = ""
+    is_capped_by_sweep: bool = False
 
 
 class AppealState(StrEnum):

@@ -89,8 +89,9 @@ class Ledger:
         return sum(self._holds(account, as_of) for account in account_ids)
 
     def holds(self, account_id: str, as_of: datetime) -> bool:
-        """Tell whether an account holds a membership as of an instant."""
-        return self._holds(account_id, np.datetime64(as_of.replace(tzinfo=None), "us"))
+        """Tell whether an account holds a membership as of an instant by the market's record alone."""
+        instant = np.datetime64(as_of.replace(tzinfo=None), "us")
+        return any(start <= instant < end for start, end in self._spans.get(account_id, ()))
 
     def accounts(self, as_of: datetime) -> tuple[str, ...]:
         """Name the accounts that hold a membership as of an instant by the market's record, in alphabetical order."""

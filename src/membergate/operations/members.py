@@ -49,6 +49,13 @@ class Member:
     evidence: dict[str, Evidence]
     contributions: tuple[tuple[str, float], ...] = ()
 
+    def number(self, name: str) -> float | None:
+        """Give what a witness says in numbers; None where it says nothing."""
+        witnessed = self.evidence.get(name)
+        if witnessed is None or isinstance(witnessed.value, bool) or not isinstance(witnessed.value, int | float):
+            return None
+        return float(witnessed.value)
+
 
 class Members:
     """Looks members up. Testimony about an account is kept for a while; lists and standing are always asked anew.
@@ -184,4 +191,5 @@ def _after(sweep: Decision, admission: Decision | None) -> MemberStanding:
     if sweep.disposition is Disposition.KEEP and admission is not None:
         return MemberStanding(standing, admission.disposition, admission.caps, sweep.decision_id)
     disposition = None if sweep.disposition is Disposition.KEEP else sweep.disposition
-    return MemberStanding(standing, disposition, sweep.caps, sweep.decision_id)
+    is_capped = sweep.disposition is Disposition.ADMIT_CAPPED
+    return MemberStanding(standing, disposition, sweep.caps, sweep.decision_id, is_capped_by_sweep=is_capped)

@@ -171,7 +171,7 @@ class OrderDesk:
         WorkspaceError
             If the record does not answer. Nothing was given back.
         """
-        return _release(self.members.record, order_id, clock)
+        return release(self.members.record, order_id, at=clock())
 
     def answer_of(self, decision: Decision) -> OrderAnswer:
         """Give the answer of which an order's decision is part."""
@@ -211,8 +211,8 @@ class OrderDesk:
             decided_at=at,
             as_of=at,
             disposition=verdict.disposition,
-            merchant_probability=_number(evidence.get("merchant_probability")),
-            risk_score=_number(evidence.get("risk_score")),
+            merchant_probability=member.number("merchant_probability"),
+            risk_score=member.number("risk_score"),
             reason_codes=verdict.reason_codes,
             evidence=(*read, granted),
             counterfactual=way_out,
@@ -249,7 +249,7 @@ def release_order(workspace: Workspace, order_id: str, clock: Clock) -> int:
         If nobody asked about the order.
     """
     with open_record(workspace) as record:
-        return _release(record, order_id, clock)
+        return release(record, order_id, at=clock())
 
 
 @contextmanager
@@ -267,12 +267,19 @@ def members_of(workspace: Workspace) -> Iterator[Members]:
         yield Members(live_desk(workspace, history, record=record), record)
 
 
-def _release(record: OperationalRecord, order_id: str, clock: Clock) -> int:
+def release(record: OperationalRecord, order_id: str, *, at: datetime) -> int:
+    """Give back what an order used, in a record that is open; gives how many uses were given back.
+
+    Raises
+    ------
+    UnknownSubjectError
+        If nobody asked about the order.
+    """
     question = record.questions.of_key(SCOPE, order_id)
     if question is None:
         raise UnknownSubjectError("nobody asked about this order", where=f"order {order_id[:80]!r}")
     order = OrderRequest.of_body(question.body).order("", question.asked_at)
-    return record.caps.release(use_ids_of(order), at=clock())
+    return record.caps.release(use_ids_of(order), at=at)
 
 
 def granted_lines(request: OrderRequest, decision: Decision) -> tuple[GrantedLine, ...]:
@@ -301,9 +308,3 @@ def _caps_of(policy: Policy, standing: MemberStanding, verdict: Verdict) -> Caps
     """Give the limits of an order: its own, those the member was let in with, and what the policy says of them now."""
     of_disposition = None if standing.disposition is None else policy.caps.get(standing.disposition)
     return combined((verdict.caps, standing.caps, of_disposition))
-
-
-def _number(witnessed: Evidence | None) -> float | None:
-    if witnessed is None or isinstance(witnessed.value, bool) or not isinstance(witnessed.value, int | float):
-        return None
-    return float(witnessed.value)

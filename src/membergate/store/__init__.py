@@ -3,7 +3,9 @@
 from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
+from membergate.store.inbox import EventInbox, InboxEvent
 from membergate.store.listing import RiskListRecord
+from membergate.store.memberships import MembershipRecord
 from membergate.store.opening import open_store
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
@@ -12,7 +14,10 @@ from membergate.store.tabular import decisions_from_table, decisions_to_table, r
 
 __all__ = [
     "CapLedger",
+    "EventInbox",
+    "InboxEvent",
     "KeyReusedError",
+    "MembershipRecord",
     "OperationalRecord",
     "PolicyEvent",
     "PolicyRecord",

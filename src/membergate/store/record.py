@@ -17,7 +17,9 @@ from membergate.domain.listing import entries_behind
 from membergate.store.caps import CapLedger
 from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
 from membergate.store.errors import RecordConflictError, readable_database_errors
+from membergate.store.inbox import EventInbox
 from membergate.store.listing import RiskListRecord
+from membergate.store.memberships import MembershipRecord
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
@@ -38,6 +40,14 @@ _ADMITTED = (
     .distinct()
     .where(DECISIONS.c.account_id.in_(bindparam("account_ids", expanding=True)))
     .where(DECISIONS.c.as_of < bindparam("before"))
+    .where(DECISIONS.c.checkpoint == Checkpoint.ADMISSION.value)
+    .where(DECISIONS.c.disposition.in_(sorted(disposition.value for disposition in HOLDERS)))
+)
+
+_LET_IN = (
+    select(DECISIONS.c.account_id)
+    .distinct()
+    .where(DECISIONS.c.as_of <= bindparam("at"))
     .where(DECISIONS.c.checkpoint == Checkpoint.ADMISSION.value)
     .where(DECISIONS.c.disposition.in_(sorted(disposition.value for disposition in HOLDERS)))
 )
@@ -65,6 +75,8 @@ class OperationalRecord:
         self.policies = PolicyRecord(engine, origin)
         self.caps = CapLedger(engine, origin)
         self.questions = QuestionRecord(engine, origin)
+        self.memberships = MembershipRecord(engine, origin)
+        self.inbox = EventInbox(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.
@@ -180,6 +192,17 @@ class OperationalRecord:
             for some in _slices(asked):
                 admitted.update(connection.execute(_ADMITTED, {"account_ids": some, "before": before}).scalars())
         return admitted
+
+    def accounts_let_in(self, at: datetime) -> set[str]:
+        """Name every account that a decision as of an instant, or before it, let in.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            return set(connection.execute(_LET_IN, {"at": at}).scalars())
 
     def scan(
         self, checkpoint: Checkpoint, since: datetime | None = None, until: datetime | None = None

@@ -11,12 +11,14 @@ from threading import Lock
 import pytest
 
 from membergate.domain.decision import Decision
+from membergate.domain.instants import format_instant
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
 from membergate.operations.history import History
 from membergate.operations.learn import Learned
 from membergate.operations.members import Members
-from membergate.operations.workspace import Workspace
+from membergate.operations.policies import store_policy
+from membergate.operations.workspace import Live, Workspace
 from membergate.store import OperationalRecord, open_store
 
 
@@ -65,3 +67,23 @@ def members(shop: Shop, record: OperationalRecord) -> Members:
 def clock(shop: Shop) -> Callable[[], datetime]:
     """Give a clock that stands still after everything that was loaded."""
     return shop.clock
+
+
+@pytest.fixture(scope="session")
+def make_live(learned_workspace: tuple[Workspace, Learned], shop: Shop) -> Callable[[Workspace], Workspace]:
+    """Give what makes the learned model and the default policy live in a workspace, with the shop's decisions."""
+
+    def make(place: Workspace) -> Workspace:
+        policy = store_policy(place, shop.desk.policy)
+        place.set_live(Live(learned_workspace[1].model_version, policy, format_instant(shop.now)))
+        with open_store(place.record) as store:
+            store.record(shop.decisions)
+        return place
+
+    return make
+
+
+@pytest.fixture
+def live(workspace: Workspace, make_live: Callable[[Workspace], Workspace]) -> Workspace:
+    """Give a workspace of one's own in which the learned model and the default policy are live."""
+    return make_live(workspace)

@@ -1,0 +1,110 @@
+"""Events: checked one by one, kept once, loaded when what they hang from is there."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from membergate.domain.errors import BadInputError
+from membergate.domain.instants import format_instant
+from membergate.operations.events import load_events, read_event, take, take_events
+from membergate.operations.workspace import Workspace
+from membergate.store import OperationalRecord, open_store
+
+
+def event(event_id: str, table: str, row: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Write a CloudEvent."""
+    named = {"specversion": "1.0", "id": event_id, "source": "shop", "type": f"membergate.{table}.v1"}
+    return named | {"data": row} | more
+
+
+def account(name: str, at: Any) -> dict[str, Any]:
+    """Write an account's row."""
+    return {"account_id": name, "registered_at": format_instant(at)}
+
+
+def order(name: str, account_id: str, at: Any, **more: Any) -> dict[str, Any]:
+    """Write an order's row."""
+    row = {"order_id": name, "account_id": account_id, "ordered_at": format_instant(at), "status": "placed"}
+    return row | {"currency": "CNY", "total_minor": 500} | more
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"specversion": "0.3"}, "specversion"),
+        ({"id": ""}, "id"),
+        ({"id": 7}, "id"),
+        ({"source": "\x00"}, "source"),
+        ({"type": "membergate.nonsense.v1"}, "type"),
+        ({"type": "membergate.orders.v2"}, "type"),
+        ({"data": []}, "data"),
+        ({"datacontenttype": "text/xml"}, "datacontenttype"),
+        ({"data": {"account_id": "a"}}, "data.registered_at"),
+        ({"data": {"account_id": 5, "registered_at": "2025-01-01"}}, "data.account_id"),
+        ({"data": {"account_id": "a", "registered_at": "yesterday"}}, "data.registered_at"),
+        ({"data": {"account_id": "a", "registered_at": "2999-01-01"}}, "data.registered_at"),
+        ({"data": {"account_id": "a", "registered_at": "2025-01-01", "is_seller": "no"}}, "data.is_seller"),
+        ({"data": {"account_id": "a", "registered_at": "2025-01-01", "declared_use": "war"}}, "data.declared_use"),
+    ],
+)
+def test_a_bad_event_is_pointed_at(shop: Any, change: dict[str, Any], where: str) -> None:
+    """The sender learns which attribute or column is wrong, and what is allowed."""
+    good = event("e-1", "accounts", account("a", shop.now))
+    assert read_event(good, shop.now).event_id == "e-1"
+    with pytest.raises(BadInputError) as caught:
+        read_event(good | change, shop.now)
+    assert caught.value.where == where
+    assert caught.value.allowed
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [], True])
+def test_what_is_no_event_is_refused(record: OperationalRecord, shop: Any, value: Any) -> None:
+    """Any JSON value is answered for itself, beside good ones."""
+    answers = take(record, [value, event("e", "accounts", account("a", shop.now))], at=shop.now)
+    assert [answer.state for answer in answers] == ["refused", "accepted"]
+
+
+def test_a_repeated_event_is_kept_once(record: OperationalRecord, shop: Any) -> None:
+    """In one batch, or in another; another source may use the same id."""
+    same = event("e", "accounts", account("a", shop.now))
+    other = same | {"source": "another shop"}
+    assert [a.state for a in take(record, [same, same, other], at=shop.now)] == ["accepted", "duplicate", "accepted"]
+    assert [a.state for a in take(record, [same], at=shop.now)] == ["duplicate"]
+    assert record.inbox.count_waiting() == 2
+
+
+def test_events_in_any_order_reach_the_warehouse(live: Workspace, shop: Any) -> None:
+    """An order waits for its account, its lines for the order; loading twice, or after a crash, changes nothing."""
+    then = shop.now - timedelta(hours=2)
+    line = {"line_id": "new-l", "order_id": "new-o", "sku_id": "s", "quantity": 1, "net_price_minor": 500}
+    line |= {"list_price_minor": 500}
+    with open_store(live.record) as record:
+        take(record, [event("1", "order_lines", line), event("2", "orders", order("new-o", "new-a", then))], at=then)
+    first = load_events(live, clock=shop.clock)
+    assert (first.taken, first.waiting) == ({}, 2)
+    with open_store(live.record) as record:
+        take(record, [event("3", "accounts", account("new-a", then))], at=shop.now)
+    second = load_events(live, clock=shop.clock)
+    assert (second.taken, second.waiting) == ({"accounts": 1, "orders": 1, "order_lines": 1}, 0)
+    with live.warehouse().connect() as connection:
+        rows = connection.execute("SELECT account_id, quantity FROM order_lines WHERE line_id = 'new-l'").fetchall()
+    assert rows == [("new-a", 1)]
+    with open_store(live.record) as record, record._writing.begin() as connection:
+        connection.exec_driver_sql("UPDATE event_inbox SET taken_at = NULL WHERE event_id = '9'")
+    assert load_events(live, clock=shop.clock).taken == {}
+
+
+def test_a_file_of_events(live: Workspace, shop: Any, tmp_path: Path) -> None:
+    """One object a line; a line that is no JSON is named, and nothing is taken."""
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(event("1", "accounts", account("x", shop.now))) + "\n{\n")
+    with pytest.raises(BadInputError, match="no JSON") as caught:
+        take_events(live, file, clock=shop.clock)
+    assert caught.value.where.endswith("line 2")
+    file.write_text(json.dumps(event("1", "accounts", account("x", shop.now))) + "\n")
+    assert [a.state for a in take_events(live, file, clock=shop.clock)] == ["accepted"]
