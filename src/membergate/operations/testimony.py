@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from membergate.deciding import velocity
 from membergate.domain.evidence import Absence, Evidence, EvidenceKind, EvidenceValue, Vocabulary
 from membergate.learning.features import CATALOGUE, FeatureTable, evidence_name
 from membergate.learning.model import IdentificationModel, Testimony
@@ -39,6 +40,7 @@ def vocabulary() -> Vocabulary:
         *_NUMBERS_OF_THE_CONTEXT,
         *_NUMBERS_OF_THE_ORDER,
         *(evidence_name(feature) for feature in CATALOGUE.values()),
+        *velocity.NAMES,
     )
     return (
         dict.fromkeys(numbers, EvidenceKind.NUMBER)

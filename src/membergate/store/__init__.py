@@ -1,4 +1,4 @@
-"""The operational record on SQLite or PostgreSQL: decisions, risk lists, policies, cap uses; and a Parquet form."""
+"""The operational record on SQLite or PostgreSQL: decisions, risk lists, policies, caps, velocity; a Parquet form."""
 
 from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
@@ -11,6 +11,8 @@ from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
 from membergate.store.record import OperationalRecord
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
+from membergate.store.velocity import VelocityLog
+from membergate.store.velocity_redis import RedisVelocity
 
 __all__ = [
     "CapLedger",
@@ -25,7 +27,9 @@ __all__ = [
     "Question",
     "QuestionRecord",
     "RecordConflictError",
+    "RedisVelocity",
     "RiskListRecord",
+    "VelocityLog",
     "decision_from_record",
     "decision_to_record",
     "decisions_from_table",

@@ -14,7 +14,7 @@ from membergate.domain.errors import BadInputError, WorkspaceError
 from membergate.store.errors import readable_database_errors
 from membergate.store.record import OperationalRecord
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision of the schema. A test holds it equal to the newest file in `migrations/versions`."""
 _PRAGMAS = (
     "PRAGMA busy_timeout=10000",  # milliseconds that a writer waits for another

@@ -23,6 +23,7 @@ from membergate.store.memberships import MembershipRecord
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
+from membergate.store.velocity import VelocityLog
 
 _T = TypeVar("_T")
 
@@ -77,6 +78,7 @@ class OperationalRecord:
         self.questions = QuestionRecord(engine, origin)
         self.memberships = MembershipRecord(engine, origin)
         self.inbox = EventInbox(engine, origin)
+        self.velocity = VelocityLog(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Dialect, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,6 +55,12 @@ class UtcInstant(TypeDecorator[datetime]):
 
 METADATA = MetaData()
 """Every table of the record."""
+
+
+def _number() -> Column[int]:
+    """Give the column that numbers rows in the order in which they came."""
+    return Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
 
 DECISIONS = Table(
     "decisions",
@@ -98,7 +117,7 @@ LIST_ENTRIES = Table(
 LIST_CHANGES = Table(
     "list_changes",
     METADATA,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _number(),
     Column("entry_id", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("changed_at", UtcInstant, nullable=False),
@@ -130,7 +149,7 @@ POLICY_VERSIONS = Table(
 POLICY_EVENTS = Table(
     "policy_events",
     METADATA,
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _number(),
     Column("digest", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", UtcInstant, nullable=False),
@@ -152,3 +171,24 @@ CAP_USES = Table(
     Index("cap_uses_by_key", "key", "used_at"),
 )
 """What was used up of a limit: one row a use and limit. A use that was given back keeps its row."""
+
+VELOCITY_EVENTS = Table(
+    "velocity_events",
+    METADATA,
+    _number(),
+    Column("event_id", Text, nullable=False),
+    Column("at", UtcInstant, nullable=False),
+    Column("known_at", UtcInstant, nullable=False),
+    Column("charges", Text, nullable=False),
+    Index("velocity_events_once", "event_id", unique=True),
+)
+"""What velocity counts, each event once, for as long as a window reaches it."""
+
+VELOCITY_SNAPSHOTS = Table(
+    "velocity_snapshots",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("taken_at", UtcInstant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The counters as they were after the event of that number; one row."""

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from membergate.store.migrations.columns import instant
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
-
-
-def _instant() -> sa.types.TypeEngine[int]:
-    """Whole microseconds since 1970 on SQLite, a `timestamptz` on PostgreSQL."""
-    return sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -27,8 +21,8 @@ def upgrade() -> None:
         sa.Column("order_id", sa.Text),
         sa.Column("account_id", sa.Text, nullable=False),
         sa.Column("operator_id", sa.Text, nullable=False),
-        sa.Column("decided_at", _instant(), nullable=False),
-        sa.Column("as_of", _instant(), nullable=False),
+        sa.Column("decided_at", instant(), nullable=False),
+        sa.Column("as_of", instant(), nullable=False),
         sa.Column("disposition", sa.Text, nullable=False),
         sa.Column("merchant_probability", sa.Double),
         sa.Column("risk_score", sa.Double),

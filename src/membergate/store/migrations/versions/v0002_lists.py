@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from membergate.store.migrations.columns import instant, number
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
-
-
-def _instant() -> sa.types.TypeEngine[int]:
-    """Whole microseconds since 1970 on SQLite, a `timestamptz` on PostgreSQL."""
-    return sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -30,21 +24,21 @@ def upgrade() -> None:
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("is_manual", sa.Boolean, nullable=False),
         sa.Column("confidence", sa.Double, nullable=False),
-        sa.Column("recorded_at", _instant(), nullable=False),
-        sa.Column("starts_at", _instant(), nullable=False),
-        sa.Column("expires_at", _instant(), nullable=False),
+        sa.Column("recorded_at", instant(), nullable=False),
+        sa.Column("starts_at", instant(), nullable=False),
+        sa.Column("expires_at", instant(), nullable=False),
         sa.Column("source_version", sa.Text, nullable=False),
-        sa.Column("review_at", _instant()),
+        sa.Column("review_at", instant()),
         sa.Column("half_life_days", sa.Double),
         sa.Column("decision_id", sa.Text, nullable=False),
     )
     op.create_index("list_entries_by_subject", "list_entries", ["subject_type", "subject_key"])
     op.create_table(
         "list_changes",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        number(),
         sa.Column("entry_id", sa.Text, nullable=False),
         sa.Column("change", sa.Text, nullable=False),
-        sa.Column("changed_at", _instant(), nullable=False),
+        sa.Column("changed_at", instant(), nullable=False),
         sa.Column("changed_by", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
     )

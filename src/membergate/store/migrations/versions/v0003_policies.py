@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from membergate.store.migrations.columns import instant, number
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
-
-
-def _instant() -> sa.types.TypeEngine[int]:
-    """Whole microseconds since 1970 on SQLite, a `timestamptz` on PostgreSQL."""
-    return sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -29,10 +23,10 @@ def upgrade() -> None:
     op.create_index("policy_versions_by_name", "policy_versions", ["name", "version"], unique=True)
     op.create_table(
         "policy_events",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        number(),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("at", _instant(), nullable=False),
+        sa.Column("at", instant(), nullable=False),
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("note", sa.Text, nullable=False),
     )

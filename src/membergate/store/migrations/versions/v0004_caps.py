@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from membergate.store.migrations.columns import instant
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
-
-
-def _instant() -> sa.types.TypeEngine[int]:
-    """Whole microseconds since 1970 on SQLite, a `timestamptz` on PostgreSQL."""
-    return sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -25,8 +19,8 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("units", sa.BigInteger, nullable=False),
         sa.Column("amount", sa.BigInteger, nullable=False),
-        sa.Column("used_at", _instant(), nullable=False),
-        sa.Column("released_at", _instant()),
+        sa.Column("used_at", instant(), nullable=False),
+        sa.Column("released_at", instant()),
     )
     op.create_index("cap_uses_by_key", "cap_uses", ["key", "used_at"])
 

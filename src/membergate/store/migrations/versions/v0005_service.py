@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from membergate.store.migrations.columns import instant, number
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
-
-
-def _instant() -> sa.types.TypeEngine[int]:
-    """Whole microseconds since 1970 on SQLite, a `timestamptz` on PostgreSQL."""
-    return sa.BigInteger().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
-
-
-def _number() -> sa.Column[int]:
-    kind = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-    return sa.Column("number", kind, primary_key=True, autoincrement=True)
 
 
 def _texts(*names: str) -> list[sa.Column[str]]:
@@ -27,7 +16,7 @@ def _texts(*names: str) -> list[sa.Column[str]]:
 
 
 def _instants(*names: str, nullable: bool = False) -> list[sa.Column[int]]:
-    return [sa.Column(name, _instant(), nullable=nullable) for name in names]
+    return [sa.Column(name, instant(), nullable=nullable) for name in names]
 
 
 def _key(*names: str) -> list[sa.Column[str]]:
@@ -49,7 +38,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event_inbox",
-        _number(),
+        number(),
         *_texts("source", "event_id", "event_type", "body"),
         *_instants("received_at"),
         *_instants("taken_at", nullable=True),
@@ -66,7 +55,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        _number(),
+        number(),
         *_texts("delivery_id", "webhook_id", "event_type", "body"),
         *_instants("created_at", "due_at"),
         sa.Column("attempts", sa.BigInteger, nullable=False),
