@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
-from membergate.learning.features import Spine, availability, fit_norms
+from membergate.learning.features import LEARNED, Spine, availability, fit_norms
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
 from membergate.learning.model.identification import FEWEST_ROWS, Lineage
 from membergate.operations.history import History, aware
@@ -93,7 +93,8 @@ def learn(
     settings = settings or LearningSettings()
     known_at = as_of or history.last_instant
     spine, cut, holdout_share = _who_to_learn_from(history, known_at, trained_until)
-    usable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
+    computable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
+    usable = [feature for feature in computable if feature in LEARNED]
     norms = fit_norms(history.connection, cut, tuple(usable))
     operators = history.operators(spine)
     table = history.features(spine, operators, norms, usable)

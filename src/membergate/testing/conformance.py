@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from membergate.domain.evidence import Absence
-from membergate.learning.features import Feature, FeatureTable, Norms, Spine, compute, fit_norms, needs
+from membergate.learning.features import Feature, FeatureTable, Norms, Spine, compute, fit_norms, needs, uses
 from membergate.learning.features.lineage import availability_of, measures_of
 from membergate.learning.identity import OperatorTable
 from membergate.market.schema import TABLES
@@ -78,9 +78,10 @@ class Trial:
             features, market, spine, operators, norms, compute(connect(market), spine, norms, operators, features)
         )
 
-    def again(self, market: Market, *, threads: int = 2) -> FeatureTable:
-        """Compute the same questions from another market."""
-        return compute(connect(market, threads=threads), self.spine, self.norms, self.operators, self.features)
+    def again(self, market: Market, features: tuple[Feature, ...] = (), *, threads: int = 2) -> FeatureTable:
+        """Compute the same questions from another market; of all features where none are named."""
+        connection = connect(market, threads=threads)
+        return compute(connection, self.spine, self.norms, self.operators, features or self.features)
 
     def alone(self, row: int, market: Market) -> FeatureTable:
         """Compute one question by itself."""
@@ -109,15 +110,17 @@ def check_order_is_irrelevant(trial: Trial) -> None:
 
 
 def check_missing_columns_are_typed(trial: Trial) -> None:
-    """Take away each optional column: who needs it must say `not_applicable`, and everyone else something else."""
+    """Take away each optional column: of those who read it, who needs it must say `not_applicable`, and nobody else."""
+    reads = {feature.id: uses(measures_of(feature)) for feature in trial.features}
     for reference in sorted(needs(m for feature in trial.features for m in measures_of(feature))):
         table, column = reference.split(".")
         if TABLES[table].is_required and TABLES[table].column(column).is_required:
             continue
         poorer = without(trial.market, table, column)
         columns = {name: tuple(rows.column_names) for name, rows in poorer.items()}
-        answer = trial.again(poorer)
-        for feature in trial.features:
+        readers = tuple(feature for feature in trial.features if reference in reads[feature.id])
+        answer = trial.again(poorer, readers)
+        for feature in readers:
             said = {answer.absence(row, feature.id) for row in range(len(trial.spine))}
             is_typed = said == {Absence.NOT_APPLICABLE}
             is_missing = not availability_of(feature, columns).is_computable

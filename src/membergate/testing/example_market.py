@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from membergate.market.schema import VERSION_COLUMNS
+from membergate.testing.example_dealings import dealings
 
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 """When the example market opens."""
@@ -18,6 +19,7 @@ LAST_DAY_NO = 240
 """How many days it lasts."""
 _DAY_US = 86_400_000_000
 _CATEGORIES = ("tea", "soap", "paper", "audio", "socks", "water")
+_STARTS = (104.0, 160.5)
 _KINDS = ("home", "office", "dorm", "pickup", "warehouse", None)
 _SKUS = 24
 _ADDRESSES = 12
@@ -38,7 +40,10 @@ def example_market(seed: int, *, accounts: int = 30, orders: int = 500) -> dict[
     draw = np.random.default_rng(seed)
     trade = _Trade.drawn(draw, accounts, orders)
     people = _people(draw, trade.account_ids)
-    return people | trade.tables(draw) | {"skus": _skus(), "addresses": _addresses(), "promotions": _promotions()}
+    traded = trade.tables(draw)
+    opening = np.datetime64(FIRST_DAY.replace(tzinfo=None), "us")
+    around = dealings(_rows, draw, traded["order_lines"], trade.account_ids, opening)
+    return people | traded | around | {"skus": _skus(), "addresses": _addresses(), "promotions": _promotions()}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class _Trade:
     def drawn(cls, draw: np.random.Generator, accounts: int, orders: int) -> _Trade:
         who = draw.integers(accounts, size=orders)
         ordered_at = _instant(draw.uniform(0, LAST_DAY_NO, orders))
+        # Some are there when a promotion starts, and one or two are in step with each other.
+        ordered_at[::15] = _instant(np.where(np.arange(len(ordered_at[::15])) % 2, _STARTS[0], _STARTS[1]))
         order_of_line = np.repeat(np.arange(orders), 2)
         sku = (draw.integers(12, size=2 * orders) * draw.integers(1, 4, size=2 * orders)) % _SKUS
         order_late = ordered_at + _lateness(draw, orders)
@@ -118,8 +125,10 @@ class _Trade:
                 invoice_type=["company" if i % 6 == 0 else "none" for i in places],
                 gift=[i % 11 == 0 for i in places],
                 lane=["group_buy" if i % 13 == 0 else "consumer" for i in places],
-                device_tok=[f"d{self.who[i] // 2}" if i % 5 else None for i in places],
+                device_tok=[(f"d{self.who[i] // 2}" if i % 6 else f"e{i}") if i % 5 else None for i in places],
                 payment_tok=[f"y{self.who[i] // 3}" if i % 7 else f"y{self.who[i]}" for i in places],
+                ip_tok=[f"n{self.who[i] // 5}" if i % 8 else None for i in places],
+                recipient_phone_tok=[f"f{self.who[i]}" if i % 3 else f"f{i % 40}" for i in places],
             )
         )
 
@@ -147,6 +156,8 @@ class _Trade:
             order_id=self.order_ids,
             address_id=self.place,
             delivered_at=self.delivered_at,
+            rerouted_from=[f"p{i % 11}" if i % 10 == 0 else None for i in range(len(self.order_ids))],
+            collector_tok=[f"z{i % 15}" if i % 2 else None for i in range(len(self.order_ids))],
             account_id=self.account_ids[self.who],
             ordered_at=self.ordered_at,
         )
@@ -160,26 +171,33 @@ class _Trade:
             logged_in_at=self.ordered_at,
             ip_class=[("residential", "mobile", "proxy", None)[i % 4] for i in places],
             emulator=[i % 17 == 0 for i in places],
+            device_tok=[f"d{self.who[i] // 2}" if i % 4 else f"x{i % 6}" for i in places],
+            region_code=[f"r{i % 2}" if i % 5 else None for i in places],
         )
 
     def _pages(self) -> pa.Table:
-        """Three pages an order: some begin with a search, all end at the checkout."""
-        order = np.repeat(np.arange(len(self.order_ids)), 3)
+        """Four pages an order: some begin with a search, all end at the checkout."""
+        order = np.repeat(np.arange(len(self.order_ids)), 4)
+        page = np.tile(np.arange(4), len(self.order_ids))
         first = [("search", "product_view", "favourite")[i % 3] for i in range(len(self.order_ids))]
         return _rows(
             self.order_late[order],
             event_id=[f"b{i}" for i in range(len(order))],
             account_id=self.account_ids[self.who[order]],
-            occurred_at=self.ordered_at[order],
-            event_type=[(first[i], "review_read", "checkout")[place % 3] for place, i in enumerate(order)],
+            occurred_at=self.ordered_at[order] + page * order % 50 * np.timedelta64(1, "s"),
+            event_type=[
+                (first[i], "review_read", "add_to_cart", "checkout")[p] for p, i in zip(page, order, strict=True)
+            ],
             session_id=[f"v{i}" if i % 9 else None for i in order],
+            dwell_ms=[1000 * (i % 7) for i in order],
         )
 
 
 def _people(draw: np.random.Generator, account_ids: NDArray[np.object_]) -> dict[str, pa.Table]:
     count = len(account_ids)
-    registered_at = _instant(draw.uniform(0, 30, count))
+    registered_at = _instant(draw.uniform(0, 30, count) // 5 * 5 + 0.1)
     applied_at = _instant(draw.uniform(90, LAST_DAY_NO, count))
+    applied_at[:3] = _instant(np.full(3, _STARTS[1] + 0.02))
     return {
         "accounts": _rows(
             registered_at,
@@ -188,6 +206,9 @@ def _people(draw: np.random.Generator, account_ids: NDArray[np.object_]) -> dict
             declared_use=["business" if i % 5 == 0 else "personal" for i in range(count)],
             region_code=[f"r{i % 3}" for i in range(count)],
             is_seller=[i % 7 == 0 for i in range(count)],
+            seller_id=[f"se{i // 7}" if i % 7 == 0 else None for i in range(count)],
+            channel=[("app", "web", None)[i % 3] for i in range(count)],
+            invited_by=[f"a{i % 4}" if i % 3 == 0 and i > 3 else None for i in range(count)],  # noqa: PLR2004 # not itself
         ),
         "applications": _rows(
             applied_at,
@@ -208,6 +229,8 @@ def _skus() -> pa.Table:
         limit_quantity=[3 if i % 4 == 0 else None for i in range(_SKUS)],
         limit_window_days=[30 if i % 8 == 0 else None for i in range(_SKUS)],
         carton_size=[(1, 2, 6)[i % 3] for i in range(_SKUS)],
+        variant_group=[f"v{i // 12}" if i % 2 else None for i in range(_SKUS)],
+        variant=[f"size {i % 4}" if i % 2 else None for i in range(_SKUS)],
         market_price_minor=[480 + 110 * i if i % 3 else None for i in range(_SKUS)],
     )
 
@@ -219,7 +242,8 @@ def _addresses() -> pa.Table:
         np.where(places % 5 == 0, _instant(np.linspace(0.0, 165.0, _ADDRESSES)), from_the_start),
         address_id=[f"p{i}" for i in places],
         kind=[_KINDS[i % 6] for i in places],
-        geohash=[f"g{i // 2}" for i in places],
+        geohash=[f"wx4g{i // 4}e{i // 2}" for i in places],
+        text=[f"Long Street {i}" for i in places],
     )
 
 
@@ -228,7 +252,7 @@ def _promotions() -> pa.Table:
         _instant(np.array([100.0, 150.0])),
         promotion_id=["spring", "summer"],
         name=["spring", "summer"],
-        starts_at=_instant(np.array([104.0, 160.5])),
+        starts_at=_instant(np.array(_STARTS)),
         ends_at=_instant(np.array([107.0, 163.5])),
         warm_up_starts_at=_instant(np.array([100.0, 155.0])),
     )

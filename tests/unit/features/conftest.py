@@ -37,7 +37,7 @@ def known_norms(**priors: float) -> Norms:
                     "rarity": [2.0, 3.0],
                 }
             ),
-            "norm_category": pa.table({"category": ["tea", "soap"], "allowance": [2, 4], "daily_units": [1.0, 0.5]}),
+            "norm_category": _category_norms(),
             "norm_place_kind": pa.table(
                 {"place_kind": ["home", "pickup"], "typical_log_accounts": [np.log(2), np.log(8)]}
             ),
@@ -49,8 +49,25 @@ def known_norms(**priors: float) -> Norms:
             "weekly_share": 0.001,
             "rarity": 4.0,
             "typical_log_accounts": float(np.log(2)),
+            "core_categories": 4.0,
+            "return_rate": 0.1,
+            "utc_offset_hours": 8.0,
+            "fee_minor": 365.0,
+            "promotion_odds": 0.25,
         },
         priors,
+    )
+
+
+def _category_norms() -> pa.Table:
+    return pa.table(
+        {
+            "category": ["tea", "soap"],
+            "allowance": [2, 4],
+            "daily_units": [1.0, 0.5],
+            "is_core": [True, False],
+            "return_rate": [0.1, 0.2],
+        }
     )
 
 
@@ -67,6 +84,10 @@ class TinyMarket:
     logins: list[dict[str, object]] = field(default_factory=list)
     behaviors: list[dict[str, object]] = field(default_factory=list)
     sellers: set[str] = field(default_factory=set)
+    invited_by: dict[str, str] = field(default_factory=dict)
+    shops: dict[str, str] = field(default_factory=dict)
+    geohashes: dict[str, str] = field(default_factory=dict)
+    other: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     def buys(
         self,
@@ -86,6 +107,8 @@ class TinyMarket:
         invoice: str = "none",
         saved: tuple[int, int] = (0, 0),
         subsidy: str | None = None,
+        network: str | None = None,
+        phone: str | None = None,
     ) -> str:
         """Let an account order one line; give the order's id. `saved` is what member price and coupon spared."""
         self.accounts.setdefault(account, at("2024-01-01"))
@@ -93,6 +116,7 @@ class TinyMarket:
         visible_at = at(known) if known else ordered_at
         shared = {"account_id": account, "order_id": order, "ordered_at": ordered_at, **_version(visible_at)}
         own = {"address_id": address, "recipient_tok": recipient, "gift": gift, "status": "paid", "currency": "CNY"}
+        own |= {"ip_tok": network, "recipient_phone_tok": phone}
         own |= {"device_tok": device, "payment_tok": payer, "invoice_type": invoice, "lane": "consumer"}
         self.orders.append(shared | own | {"total_minor": units * net})
         price = {"quantity": units, "list_price_minor": listed, "net_price_minor": net}
@@ -104,11 +128,14 @@ class TinyMarket:
         )
         return order
 
-    def delivers(self, order: str, when: str, address: str) -> None:
+    def delivers(
+        self, order: str, when: str, address: str, *, instead_of: str | None = None, collector: str | None = None
+    ) -> None:
         """Deliver an order somewhere."""
         row = next(row for row in self.orders if row["order_id"] == order)
         kept = {name: row[name] for name in ("account_id", "order_id", "ordered_at")}
         shipment = {"shipment_id": f"h{order}", "address_id": address, "delivered_at": at(when)}
+        shipment |= {"rerouted_from": instead_of, "collector_tok": collector}
         self.shipments.append(kept | shipment | _version(at(when)))
 
     def applies(self, account: str, when: str, application: str) -> None:
@@ -117,16 +144,43 @@ class TinyMarket:
         row = {"application_id": application, "account_id": account, "submitted_at": at(when), "plan": "plus"}
         self.applications.append(row | _version(at(when)))
 
-    def signs_in(self, account: str, when: str, network: str | None = None, *, emulator: bool = False) -> None:
+    def signs_in(
+        self,
+        account: str,
+        when: str,
+        network: str | None = None,
+        *,
+        emulator: bool = False,
+        device: str | None = None,
+        region: str | None = None,
+    ) -> None:
         """Let an account sign in."""
         row = {"login_id": f"g{len(self.logins)}", "account_id": account, "logged_in_at": at(when)}
+        row |= {"device_tok": device, "region_code": region}
         self.logins.append(row | {"ip_class": network, "emulator": emulator} | _version(at(when)))
 
-    def looks(self, account: str, when: str, session: str, *pages: str) -> None:
+    def looks(self, account: str, when: str, session: str, *pages: str, dwell_ms: int = 0) -> None:
         """Let an account walk through pages in one session."""
         for page in pages:
             row = {"event_id": f"b{len(self.behaviors)}", "account_id": account, "occurred_at": at(when)}
-            self.behaviors.append(row | {"event_type": page, "session_id": session} | _version(at(when)))
+            row |= {"event_type": page, "session_id": session, "dwell_ms": dwell_ms}
+            self.behaviors.append(row | _version(at(when)))
+
+    def promotes(self, starts: str, ends: str, warm_up: str) -> None:
+        """Announce a promotion at its warm-up."""
+        row = {"promotion_id": f"p{len(self.promotions)}", "starts_at": at(starts), "ends_at": at(ends)}
+        self.promotions.append(row | {"warm_up_starts_at": at(warm_up)} | _version(at(warm_up)))
+
+    def adds(self, table: str, when: str, **columns: object) -> None:
+        """Add a row to any other table, known at an instant."""
+        rows = self.other.setdefault(table, [])
+        rows.append({f"{table}_row": f"{table}{len(rows)}"} | columns | _version(at(when)))
+
+    def returns(self, order: str, when: str, units: int) -> None:
+        """Let units of an order of one line come back."""
+        line = next(row for row in self.lines if row["order_id"] == order)
+        kept = {name: line[name] for name in ("line_id", "account_id", "order_id", "sku_id")}
+        self.adds("returns", when, quantity=units, returned_at=at(when), **kept)
 
     def tables(self) -> dict[str, pa.Table]:
         """Give the market in the form of the warehouse's views."""
@@ -135,11 +189,19 @@ class TinyMarket:
             {"sku_id": "s1", "category_l1": "food", "category_l2": "tea", "limit_quantity": 3, "limit_window_days": 30},
             {"sku_id": "s2", "category_l1": "home", "category_l2": "soap", "limit_quantity": None, "carton_size": 6},
             {"sku_id": "s3", "category_l1": "home", "category_l2": "soap", "limit_quantity": None},
+            {"sku_id": "v1", "category_l1": "wear", "category_l2": "socks", "variant_group": "v", "variant": "38"},
+            {"sku_id": "v2", "category_l1": "wear", "category_l2": "socks", "variant_group": "v", "variant": "40"},
         ]
         places = {str(row["address_id"]) for row in (*self.orders, *self.shipments) if row["address_id"]}
-        addresses = [{"address_id": place, "kind": place.rstrip("0123456789")} | forever for place in sorted(places)]
+        addresses = [
+            {"address_id": place, "kind": place.rstrip("0123456789"), "text": f"House {place}"}
+            | {"geohash": self.geohashes.get(place, f"g{place}")}
+            | forever
+            for place in sorted(places)
+        ]
         accounts = [
             {"account_id": name, "registered_at": since, "is_seller": name in self.sellers, **_version(since)}
+            | {"invited_by": self.invited_by.get(name), "seller_id": self.shops.get(name), "channel": "app"}
             for name, since in self.accounts.items()
         ]
         rows = {
@@ -153,6 +215,7 @@ class TinyMarket:
             "behaviors": self.behaviors,
             "skus": [sku | forever for sku in skus],
             "addresses": addresses,
+            **self.other,
         }
         return {name: pa.Table.from_pylist(table, schema=_schema(table)) for name, table in rows.items() if table}
 
@@ -179,14 +242,19 @@ def market() -> TinyMarket:
 
 
 def answers(
-    market: TinyMarket, account: str, when: str, members: tuple[str, ...] = (), **priors: float
+    market: TinyMarket,
+    account: str,
+    when: str,
+    members: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    **priors: float,
 ) -> FeatureTable:
-    """Compute the catalogue for one account as of an instant, as application `q`."""
+    """Compute features, the catalogue where none are named, for one account as of an instant, as application `q`."""
     own = np.array([account], dtype=object)
     everyone = np.array(members or (account,), dtype=object)
     operators = OperatorTable(own, np.array([len(everyone)]), everyone, np.array([0, len(everyone)]))
     spine = Spine(np.array(["q"], dtype=object), own, np.array([at(when)], dtype="datetime64[us]"))
-    return compute(connect(market.tables()), spine, known_norms(**priors), operators)
+    return compute(connect(market.tables()), spine, known_norms(**priors), operators, only)
 
 
 @pytest.fixture
@@ -194,7 +262,7 @@ def ask(market: TinyMarket) -> Ask:
     """Ask the tiny market for one feature's value or absence."""
 
     def asking(feature: str, when: str = "2025-06-30T12:00", account: str = "a", **how: object) -> float | Absence:
-        table = answers(market, account, when, **how)  # type: ignore[arg-type] # members and priors
+        table = answers(market, account, when, only=(feature,), **how)  # type: ignore[arg-type] # members and priors
         absence = table.absence(0, feature)
         return absence if absence is not None else float(table.column(feature)[0])
 

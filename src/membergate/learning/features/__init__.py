@@ -5,7 +5,7 @@ windows and the joins are the compiler's, so an expression cannot see the future
 feature of a grain. Start with `CATALOGUE`, `availability`, `fit_norms` and `compute`.
 """
 
-from membergate.learning.features.catalogue import CATALOGUE, STARTER, availability
+from membergate.learning.features.catalogue import CATALOGUE, LEARNED, STARTER, availability
 from membergate.learning.features.computation import compute
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage, evidence_name
 from membergate.learning.features.lineage import Availability, needs, uses
@@ -16,6 +16,7 @@ from membergate.learning.features.tables import FeatureTable, Spine
 
 __all__ = [
     "CATALOGUE",
+    "LEARNED",
     "LOOK_ALIKES",
     "STARTER",
     "Availability",

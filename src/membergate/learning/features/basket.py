@@ -65,5 +65,56 @@ FEATURES = (
         window_days=180,
         shrinkage=Shrinkage("SUM(units)", strength=10),
     ),
+    Feature(
+        id="B2",
+        name="household_core_coverage",
+        summary="everyday categories bought from, as a share of those that most households buy from",
+        rationale="a household's needs are dear to mimic",
+        unit="ratio",
+        grain="category",
+        sql="COUNT(*) FILTER (WHERE is_core) / PRIOR('core_categories')",
+        evidence="SUM(lines)",
+        sense=-1,
+        harms=("collector", "newcomer"),
+        robust_variant="what is everyday is read off the population ++",
+        minimum_evidence=3,
+        window_days=180,
+    ),
+    Feature(
+        id="B6",
+        name="basket_overlap",
+        summary=(
+            "rarity of the (SKU, week) purchases shared with the closest account outside the operator, on two "
+            "weeks or more, as a share of all"
+        ),
+        rationale="a shopping list that was handed out",
+        unit="nats",
+        grain="basket_companion",
+        sql=(
+            "COALESCE(MAX(rarity) FILTER (WHERE other IS NOT NULL AND weeks > 1), 0) / (5.0 + MAX(rarity) "
+            "FILTER (WHERE other IS NULL))"
+        ),
+        evidence="MAX(weeks) FILTER (WHERE other IS NULL)",
+        sense=+1,
+        harms=("collector", "bargain_hunter"),
+        robust_variant="SKUs weigh by their rarity, crowds are left out; beaten by shuffling +",
+        window_days=90,
+    ),
+    Feature(
+        id="B7",
+        name="personal_variant_entropy",
+        summary="entropy of sizes, colours or flavours inside a family of variants, mean over units",
+        rationale="merchants buy full runs of sizes; people buy what fits",
+        unit="nats",
+        grain="family",
+        sql="FIXED_SUM(units * LN(units) - spread) / SUM(units)",
+        evidence="SUM(units)",
+        sense=+1,
+        harms=("large_family", "collector"),
+        robust_variant="shrunk; only families of variants count +++",
+        minimum_evidence=2,
+        window_days=180,
+        shrinkage=Shrinkage("SUM(units)", strength=5),
+    ),
 )
 """The family's declarations."""

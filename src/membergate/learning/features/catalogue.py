@@ -10,20 +10,25 @@ from membergate.learning.features import (
     application,
     basket,
     browsing,
+    coupons,
     device,
     economics,
     fulfilment,
     group,
+    labels,
     payment,
+    promotion,
     quantity,
     rhythm,
     seller,
 )
 from membergate.learning.features.declaration import Feature
-from membergate.learning.features.lineage import Availability, Columns, availability_of
+from membergate.learning.features.derived import Columns
+from membergate.learning.features.lineage import Availability, availability_of
 
 FAMILIES = (
-    quantity, basket, rhythm, economics, fulfilment, device, payment, group, browsing, aftersales, seller, application,
+    quantity, basket, rhythm, economics, coupons, fulfilment, device, payment, group, browsing, aftersales, seller,
+    labels, application, promotion,
 )  # fmt: skip
 """The families' modules, in catalogue order."""
 CATALOGUE: dict[str, Feature] = {feature.id: feature for family in FAMILIES for feature in family.FEATURES}
@@ -32,6 +37,11 @@ STARTER = (
     "A2", "A3", "A4", "B1", "B3", "B4", "C2", "C6", "D3", "D4", "D5", "E2", "E4", "E5", "H1", "H5", "H7", "L2",
 )  # fmt: skip
 """The features to begin with: cheap, and the most telling."""
+
+LEARNED = (
+    *STARTER, "A6", "A7", "A8", "B5", "D1", "D7", "E7", "E8", "F1", "F4", "F5", "G1", "I2", "I6", "J5", "K1",
+)  # fmt: skip
+"""The features that a model learns from where nothing else is said; each further one must have shown its worth."""
 
 
 def availability(columns: Columns) -> tuple[Availability, ...]:

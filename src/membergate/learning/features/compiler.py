@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from membergate.learning.features.declaration import Measure, Scope
+from membergate.learning.features.derived import DERIVED, Columns
 from membergate.learning.features.expressions import (
     columns_of,
     filtered,
@@ -23,21 +24,9 @@ from membergate.learning.features.expressions import (
     with_our_words,
 )
 from membergate.learning.features.grains import GRAINS, Companions, Lookup, SharedCount
-from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, Columns, best_alternative, key_names, relation_of
+from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, best_alternative, key_names, relation_of
 from membergate.learning.features.relations import LONGEST_WINDOW_DAYS, RELATIONS, Join, Relation, age_days
-from membergate.learning.features.sharing import (
-    EARLIEST,
-    LATEST,
-    PROMOTION_DAYS,
-    SHARED_DELIVERIES,
-    SPINE,
-    first_seen,
-    paired,
-    promotion_days,
-    running_count,
-    shared_deliveries,
-    sightings,
-)
+from membergate.learning.features.sharing import EARLIEST, LATEST, SPINE, first_seen, paired, running_count, sightings
 from membergate.learning.features.statements import (
     Program,
     Step,
@@ -212,7 +201,7 @@ class Compiler:
         source, where = f"{SPINE} AS x", "x.is_self"
         if relation.table:
             parts.append(f"{age_days(relation.event_time)} AS age_days")
-            source += f' JOIN "{relation.table}" AS e ON e.account_id = x.account_id AND {cut("e")}'
+            source += f" JOIN {self._derive(relation.table)} AS e ON e.account_id = x.account_id AND {cut('e')}"
             reach = self._reach_days[relation.name]
             time = f"e.{relation.event_time}"
             # The first two only spare the join what the third and the cut would throw away after it.
@@ -222,7 +211,6 @@ class Compiler:
             )
         parts += [f"{sql} AS {name}" for name, sql in columns.items()]
         source += "".join(self._joined(join, as_of=True) for join in joins)
-        self._derive(relation.table)
         steps = [Step(f"SELECT {', '.join(parts)} FROM {source} WHERE {where}", f"feature_{relation.name}")]
         outputs = self._outputs.get(relation.name)
         return [*steps, query(f"feature_{relation.name}", outputs)] if outputs else steps
@@ -232,7 +220,7 @@ class Compiler:
         columns = self._asked_of(relation)
         joins = "".join(self._joined(join, as_of=False) for join in joins_of(relation, columns.values()))
         parts = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-        return f'SELECT {parts}, e.visible_at, e.superseded_at FROM "{relation.table}" AS e{joins}'
+        return f"SELECT {parts}, e.visible_at, e.superseded_at FROM {self._derive(relation.table)} AS e{joins}"
 
     def _asked_of(self, relation: Relation) -> dict[str, str]:
         """Give the columns that are asked of a relation, each as its best alternative."""
@@ -246,10 +234,9 @@ class Compiler:
 
     def _read(self, table: str) -> str:
         """Have what is joined made, once for all parts of a spine; for a short one a static table is a subquery."""
-        self._derive(table)
         relation = RELATIONS.get(table.removeprefix("feature_"))
         if relation is None or not relation.is_static:
-            return f'"{table}"'
+            return self._derive(table)
         if self._is_few:
             return f"({self._static(relation)})"
         self._shared[table] = self._static(relation)
@@ -263,6 +250,8 @@ class Compiler:
         sql = _grouped(self._source(key).table, group.keys, group.columns, group.where)
         for lookup in grain.lookups:
             sql = self._looked_up(sql, lookup, group.added)
+        sequels = ", ".join(f"{text} AS {name}" for name, text in grain.sequels.items() if name in group.added)
+        sql = f"SELECT *, {sequels} FROM ({sql})" if sequels else sql
         counts = [count for count in grain.shared if count.name in group.added]
         return self._shared_tables(key, sql, counts) if counts else {key.table: sql}
 
@@ -282,7 +271,7 @@ class Compiler:
         for count in counts:
             seen, table = f"{key.table}_{count.name}_seen", f"{key.table}_{count.name}"
             everyone |= {seen: self._sightings(count, of_table=alone), table: running_count(count.keys, seen)}
-            running[count.name] = (self._own_part(table, alone, count.keys), count.keys)
+            running[count.name] = (self._own_part(table, alone, count.keys), count)
         counted = with_counts(f"SELECT * FROM {alone}", running)
         return {alone: sql} | self._kept(everyone) | {key.table: counted}
 
@@ -315,23 +304,33 @@ class Compiler:
         """Whether what the market has says anything of a column that is looked up in it."""
         return bool(columns_of(best_alternative(RELATIONS[lookup.table], name, self._columns)))
 
-    def _derive(self, table: str) -> None:
-        """Have a table made from the market before anything is cut; it keeps the version columns."""
-        if table == PROMOTION_DAYS:
-            self._shared[table] = promotion_days()
-        elif table == SHARED_DELIVERIES:
-            has_places = "geohash" in self._columns.get("addresses", ())
-            self._shared[table] = shared_deliveries(has_places=has_places, is_few=self._is_few)
+    def _derive(self, table: str) -> str:
+        """Have a table made from the market before it is cut, its version columns kept; give how to read it."""
+        derived = DERIVED.get(table)
+        if derived is None:
+            return f'"{table}"'
+        sql = derived.write(self._columns, self._is_few)
+        if not derived.is_table:
+            return f"({sql})"
+        self._shared[table] = sql
+        return f'"{table}"'
 
     def _sightings(self, count: SharedCount | Companions, *, of_table: str) -> str:
         """Give the SELECT of who in the whole market was seen with things: a grain's own only, where they are few."""
         relation = RELATIONS[count.relation]
-        keys = {key: best_alternative(relation, key, self._columns) for key in count.keys}
+        keys = {key: self._written(best_alternative(relation, key, self._columns)) for key in count.keys}
         joins = joins_of(relation, keys.values())
         text = "".join(self._joined(join, as_of=False) for join in joins)
         aliases = [join.alias for join in joins if not join.is_cut]
-        self._derive(relation.table)
-        return sightings(count, relation, keys, text, aliases, of_table=of_table if self._is_few else "")
+        return sightings(
+            count,
+            relation,
+            keys,
+            text,
+            aliases,
+            of_table=of_table if self._is_few else "",
+            source=self._derive(relation.table),
+        )
 
     def _written(self, sql: str) -> str:
         """Write a declaration's SQL with our own words expanded."""

@@ -17,7 +17,8 @@ from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
-from membergate.learning.features.lineage import Columns, is_computable, measures_of
+from membergate.learning.features.derived import Columns
+from membergate.learning.features.lineage import is_computable, measures_of
 from membergate.learning.features.norms import Norms
 from membergate.learning.features.sharing import INSTANTS, SPINE
 from membergate.learning.features.statements import Program, Step
@@ -210,22 +211,33 @@ def _planned(
     """Compile what the columns can feed. Kept, because a door asks the same thing of every applicant."""
     there = dict(columns)
     computable = [feature for feature in wanted if all(is_computable(m, there) for m in measures_of(feature))]
-    measures = {key: measure for feature in computable for key, measure in _named(feature).items()}
+    measures = {key: measure for feature in computable for key, measure in named_measures(feature).items()}
     measures |= {name: measure for name, measure in CONTEXT_MEASURES.items() if is_computable(measure, there)}
     return frozenset(computable), Compiler(there, dict(scalars), is_few=is_few).compile(measures)
 
 
-def _named(feature: Feature) -> dict[str, Measure]:
-    """Name the measures of a feature for the compiler."""
-    names = (f"{feature.id}_value", f"{feature.id}_evidence", f"{feature.id}_denominator")
-    return dict(zip(names, measures_of(feature), strict=False))
+def named_measures(feature: Feature) -> dict[str, Measure]:
+    """Name the measures of a feature for the compiler: value, evidence, what it is divided by, denominator."""
+    parts = {"value": feature.value, "evidence": feature.evidence_count, "per": feature.per}
+    parts["denominator"] = feature.denominator
+    return {f"{feature.id}_{part}": measure for part, measure in parts.items() if measure is not None}
+
+
+def rate_of(feature: Feature, numbers: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """Give a feature's values before shrinkage, shape (n,); NaN where there is nothing to divide by."""
+    values: NDArray[np.float64] = numbers[f"{feature.id}_value"]
+    if feature.per is None:
+        return values
+    over: NDArray[np.float64] = numbers[f"{feature.id}_per"]
+    is_there = np.isfinite(over) & (over > 0)
+    return np.where(is_there, np.nan_to_num(values, nan=0.0) / np.where(is_there, over, 1.0), np.nan)
 
 
 def _valued(
     feature: Feature, numbers: Mapping[str, NDArray[Any]], norms: Norms
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64]]:
     """Turn a feature's measures into values, absences and the evidence behind them."""
-    values: NDArray[np.float64] = numbers[f"{feature.id}_value"]
+    values = rate_of(feature, numbers)
     evidence = np.nan_to_num(numbers[f"{feature.id}_evidence"], nan=0.0)
     if feature.shrinkage is not None:
         denominator = numbers[f"{feature.id}_denominator"]

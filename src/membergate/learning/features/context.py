@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from membergate.learning.features.declaration import Measure
-from membergate.learning.features.lineage import Columns
+from membergate.learning.features.derived import Columns
 from membergate.learning.features.lookalikes import LOOK_ALIKES, PROFILE
 from membergate.learning.features.tables import Spine
 

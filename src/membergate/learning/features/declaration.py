@@ -41,7 +41,8 @@ class Shrinkage:
     Parameters
     ----------
     evidence
-        SQL aggregate over the feature's grain: the rate's denominator.
+        SQL aggregate over the feature's grain: the rate's denominator. Not read where the feature declares `per`, which
+        is its denominator.
     strength
         How much evidence the prior is worth, in the denominator's unit.
     """
@@ -90,6 +91,8 @@ class Feature:
         How a rate on little evidence is pulled to the population's; None where it is not.
     value_of_nothing
         The value where there is evidence enough but no row of the grain; None is the absence `not_observed`.
+    per
+        What the SQL's value is divided by, where that is measured on another grain; nothing over something is then 0.
     """
 
     id: str
@@ -109,6 +112,7 @@ class Feature:
     scope: Scope = "operator"
     shrinkage: Shrinkage | None = None
     value_of_nothing: float | None = None
+    per: Measure | None = None
 
     @property
     def value(self) -> Measure:
@@ -123,7 +127,9 @@ class Feature:
     @property
     def denominator(self) -> Measure | None:
         """The measure that shrinkage weighs the value by, or None."""
-        return Measure(self.grain, self.shrinkage.evidence, self.window_days, self.scope) if self.shrinkage else None
+        if self.shrinkage is None or self.per is not None:
+            return self.per if self.shrinkage else None
+        return Measure(self.grain, self.shrinkage.evidence, self.window_days, self.scope)
 
 
 def evidence_name(feature: Feature) -> str:

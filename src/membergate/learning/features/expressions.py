@@ -22,7 +22,10 @@ FIXED_POINT = 1 << 20
 """Steps per unit of a fixed-point sum; about six decimals."""
 MOST_SURPRISE = 12.0
 """Nats beyond which one coincidence says no more: a single hot bucket must not own a score."""
-EXACT_AGGREGATES = (exp.Sum, exp.Count, exp.Min, exp.Max, exp.ArgMin, exp.ArgMax, exp.LogicalOr, exp.LogicalAnd)
+EXACT_AGGREGATES = (
+    exp.Sum, exp.Count, exp.Min, exp.Max, exp.ArgMin, exp.ArgMax, exp.LogicalOr, exp.LogicalAnd,
+    exp.PercentileDisc,
+)  # fmt: skip
 """Aggregates whose result does not depend on the order of rows, given integer sums."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from membergate.learning.features.declaration import Feature
+from membergate.learning.features.declaration import Feature, Shrinkage
 
 FEATURES = (
     Feature(
@@ -54,6 +54,103 @@ FEATURES = (
         harms=("rural_pickup", "dorm", "group_buy_leader"),
         robust_variant="what the place's size and the SKU's popularity explain is taken off +++",
         window_days=90,
+    ),
+    Feature(
+        id="H2",
+        name="soft_neighbourhood",
+        summary=(
+            "log of the accounts outside the operator that share two places, devices, networks or phones with "
+            "it, or more"
+        ),
+        rationale="rings leave more than one trace in common",
+        unit="log_accounts",
+        grain="neighbour",
+        sql="LN(1 + COUNT(*) FILTER (WHERE other IS NOT NULL AND things > 1))",
+        evidence="MAX(uses)",
+        sense=+1,
+        harms=("dorm", "large_family"),
+        robust_variant="things of more than 20 accounts are crowds and link nobody; read with H5",
+        window_days=90,
+    ),
+    Feature(
+        id="H3",
+        name="share_to_confirmed",
+        summary=(
+            "share of soft links, outside the operator, to accounts that people or proof had found to be "
+            "merchants by then"
+        ),
+        rationale="association through rare links",
+        unit="ratio",
+        grain="judged_neighbour",
+        sql="COALESCE(SUM(things) FILTER (WHERE is_merchant), 0) / SUM(things)",
+        evidence="SUM(things)",
+        sense=+1,
+        harms=("dorm", "rural_pickup"),
+        robust_variant="one step, rare things only, the operator's own labels left out; shrunk",
+        window_days=90,
+        shrinkage=Shrinkage("SUM(things)", strength=5),
+    ),
+    Feature(
+        id="H8",
+        name="template_registration",
+        summary="log of the accounts opened on the same day through the same channel by the same inviter",
+        rationale="farms open accounts in rows",
+        unit="log_accounts",
+        grain="cohort",
+        sql="MAX(LN(LEAST(accounts, 1000)))",
+        evidence="COUNT(*)",
+        evidence_grain="subject",
+        sense=+1,
+        harms=(),
+        robust_variant="only invited accounts; influencers' guests do it too +",
+        value_of_nothing=0.0,
+    ),
+    Feature(
+        id="H10",
+        name="ring_hub",
+        summary=(
+            "log of the accounts whose parcels were sent on to an address that this operator orders to, most "
+            "over its addresses"
+        ),
+        rationale="goods converge on the hub of a ring",
+        unit="log_accounts",
+        grain="address_use",
+        sql="LN(1 + MAX(LEAST(senders, 1000)))",
+        evidence="SUM(orders)",
+        sense=+1,
+        harms=("rural_pickup", "group_buy_leader"),
+        robust_variant="leaves are limited, hubs denied +++",
+        window_days=180,
+    ),
+    Feature(
+        id="H11",
+        name="referral_tree_shape",
+        summary="log of the most accounts invited in one week",
+        rationale="tasks are handed out to hired accounts",
+        unit="log_accounts",
+        grain="invitation_week",
+        sql="LN(1 + MAX(accounts))",
+        evidence="COUNT(*)",
+        evidence_grain="subject",
+        sense=+1,
+        harms=(),
+        robust_variant="influencers do it too: never alone",
+        value_of_nothing=0.0,
+    ),
+    Feature(
+        id="H12",
+        name="temporal_persistence",
+        summary="log of the days over which the longest companionship of H5 lasts",
+        rationale="operators persist, crowds pass",
+        unit="log_days",
+        grain="companion",
+        sql="LN(1 + COALESCE(MAX(span_days) FILTER (WHERE other IS NOT NULL), 0))",
+        evidence="MAX(buckets) FILTER (WHERE other IS NULL)",
+        sense=+1,
+        harms=("collector",),
+        robust_variant="only what at most 20 accounts share",
+        window_days=90,
+        scope="account",
     ),
 )
 """The family's declarations."""

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from membergate.domain.errors import BadInputError
 from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.expressions import columns_of, parse, render
+from membergate.learning.features.derived import DERIVED, Columns
+from membergate.learning.features.expressions import columns_of, parse, priors_of, render
 from membergate.learning.features.grains import GRAINS
 from membergate.learning.features.relations import RELATIONS, Relation
 from membergate.market.schema import TABLES
 
-Columns = Mapping[str, tuple[str, ...]]
-"""Loaded table -> the canonical columns that the data really has."""
 BaseColumn = tuple[str, str]
 """A relation's name and one of its columns."""
 SPINE_COLUMNS = frozenset({"row_id", "member_no", "is_self", "age_days"})
 """Columns that every relation has from the spine."""
 OTHER = "other"
 """The key of a grain of pairs: the account that shares something."""
-DERIVED_TABLES = {
-    "feature_promotion_days": frozenset({"promotions.starts_at", "promotions.ends_at"}),
-    "feature_shared_deliveries": frozenset(
-        {
-            "shipments.order_id",
-            "shipments.address_id",
-            "shipments.delivered_at",
-            "order_lines.order_id",
-            "order_lines.sku_id",
-        }
-    ),
-}
-"""Tables that the compiler makes itself, and the market columns that it makes them from."""
-DERIVED_BETTER_WITH = {"feature_shared_deliveries": frozenset({"addresses.address_id", "addresses.geohash"})}
-"""And the columns that it makes them better from."""
+NORM_NEEDS = {"fee_minor": frozenset({"memberships.fee_minor"})}
+"""Scalars of the norms that stand on columns which a market may lack."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +47,9 @@ class Availability:
 
 
 def measures_of(feature: Feature) -> tuple[Measure, ...]:
-    """Give everything that is computed for a feature: value, evidence, denominator."""
-    return tuple(m for m in (feature.value, feature.evidence_count, feature.denominator) if m is not None)
+    """Give everything that is computed for a feature: value, evidence, what it is divided by, denominator."""
+    parts = (feature.value, feature.evidence_count, feature.per, feature.denominator)
+    return tuple(dict.fromkeys(measure for measure in parts if measure is not None))
 
 
 def base_columns(grain: str, sql: str) -> frozenset[BaseColumn]:
@@ -84,6 +71,7 @@ def needs(measures: Iterable[Measure]) -> frozenset[str]:
     found: set[str] = set()
     for measure in measures:
         found |= _relation_needs(relation_of(measure.grain))
+        found |= frozenset[str]().union(*(NORM_NEEDS.get(name, frozenset()) for name in priors_of(measure.sql)))
         for relation, column in base_columns(measure.grain, measure.sql):
             found |= market_columns(RELATIONS[relation], RELATIONS[relation].columns[column][-1])
     return frozenset(found)
@@ -93,6 +81,7 @@ def uses(measures: Iterable[Measure]) -> frozenset[str]:
     """Give the market's columns that the measures read where they are there, needed or not."""
     found: set[str] = set()
     for measure in measures:
+        found |= needs([measure])
         for relation, column in base_columns(measure.grain, measure.sql):
             for sql in RELATIONS[relation].columns[column]:
                 found |= market_columns(RELATIONS[relation], sql, at_best=True)
@@ -173,8 +162,8 @@ def _columns_behind(relation: Relation, column: str, *, at_best: bool) -> frozen
 
 
 def _market_column(table: str, name: str, *, at_best: bool) -> frozenset[str]:
-    if table in DERIVED_TABLES:
-        return DERIVED_TABLES[table] | (DERIVED_BETTER_WITH.get(table, frozenset()) if at_best else frozenset())
+    if table in DERIVED:
+        return DERIVED[table].needs | (DERIVED[table].better_with if at_best else frozenset())
     if table in TABLES and name in TABLES[table].column_names:
         return frozenset({f"{table}.{name}"})
     return frozenset()
@@ -198,6 +187,7 @@ def _below(grain: str, name: str) -> frozenset[BaseColumn]:
     declared = GRAINS[grain]
     if name in declared.added:
         looked_up = {(lookup.table, name) for lookup in declared.lookups if lookup.is_market and name in lookup.columns}
+        looked_up |= {(count.relation, key) for count in declared.shared if count.name == name for key in count.keys}
         return frozenset(looked_up).union(*(_below(grain, column) for column in declared.behind(name)))
     sql = declared.columns.get(name) or key_names(grain).get(name)
     if sql is None:

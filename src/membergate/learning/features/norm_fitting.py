@@ -15,9 +15,17 @@ from membergate.domain.errors import NotEnoughDataError
 from membergate.domain.instants import format_instant
 from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
-from membergate.learning.features.computation import PART_ROWS, market_columns_of, measured
-from membergate.learning.features.declaration import Feature, Measure
-from membergate.learning.features.lineage import Columns, is_computable, measures_of
+from membergate.learning.features.computation import (
+    PART_ROWS,
+    market_columns_of,
+    measured,
+    named_measures,
+    rate_of,
+)
+from membergate.learning.features.declaration import Feature
+from membergate.learning.features.derived import Columns
+from membergate.learning.features.lineage import is_computable, measures_of
+from membergate.learning.features.norm_habits import with_habits
 from membergate.learning.features.norms import Norms, naive_utc
 from membergate.learning.features.relations import DAY_US, LONGEST_WINDOW_DAYS
 from membergate.learning.features.tables import Spine
@@ -72,13 +80,14 @@ def fit_norms(
                 next_step="fit as of a later instant, or load more of the market",
             )
         categories, scalars = _categories(connection)
+        categories, of_habits = with_habits(connection, categories, naive_utc(as_of), columns)
         connection.register("norm_category_fitted", categories)
         skus, of_skus = _skus(connection)
         connection.unregister("norm_category_fitted")
         kinds, of_kinds = _place_kinds(connection, naive_utc(as_of), columns)
         accounts = _ordinary_accounts(connection)
     tables = {"norm_sku": skus, "norm_category": categories, "norm_place_kind": kinds}
-    norms = Norms(as_of, tables, scalars | of_skus | of_kinds, {})
+    norms = Norms(as_of, tables, scalars | of_habits | of_skus | of_kinds, {})
     return Norms(as_of, tables, norms.scalars, _priors(connection, norms, accounts, columns, chosen(features)))
 
 
@@ -266,12 +275,12 @@ def _priors(
     ]
     names = np.array(accounts, dtype=object)
     spine = Spine(names, names, np.full(len(names), np.datetime64(naive_utc(norms.as_of), "us")))
-    measures = {key: measure for feature in shrunk for key, measure in _rate(feature).items()}
+    measures = {key: measure for feature in shrunk for key, measure in named_measures(feature).items()}
     program = Compiler(columns, norms.scalars, is_few=len(spine) <= PART_ROWS).compile(measures)
     numbers = measured(connection, spine, lone_operators(names), norms, program)
     priors: dict[str, float] = {}
     for feature in shrunk:
-        rate, evidence = numbers[f"{feature.id}_rate"], numbers[f"{feature.id}_evidence"]
+        rate, evidence = rate_of(feature, numbers), numbers[f"{feature.id}_denominator"]
         seen = np.isfinite(rate) & np.isfinite(evidence)
         # fsum is exact, so the order of accounts cannot reach a prior.
         total = math.fsum(evidence[seen].tolist())
@@ -283,12 +292,6 @@ def lone_operators(accounts: np.typing.NDArray[np.object_]) -> OperatorTable:
     """Give the operators of accounts that are taken each for itself."""
     n = len(accounts)
     return OperatorTable(accounts, np.ones(n, np.int64), accounts, np.arange(n + 1, dtype=np.int64))
-
-
-def _rate(feature: Feature) -> dict[str, Measure]:
-    denominator = feature.denominator
-    assert denominator is not None  # noqa: S101 # only shrunk features are asked for
-    return {f"{feature.id}_rate": feature.value, f"{feature.id}_evidence": denominator}
 
 
 def _visible(alias: str) -> str:

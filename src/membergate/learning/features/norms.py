@@ -34,7 +34,8 @@ class Norms:
     tables
         Name -> table:
         `norm_sku` (sku_id, resale_price_minor, resale_score in [0, 1], weekly_share, rarity in nats),
-        `norm_category` (category, allowance in units of a SKU per 30 days, daily_units of a SKU),
+        `norm_category` (category, allowance in units of a SKU per 30 days, daily_units of a SKU, is_core for everyday
+        categories, return_rate of units),
         `norm_place_kind` (place_kind, typical_log_accounts).
     scalars
         Defaults for what the tables do not know.

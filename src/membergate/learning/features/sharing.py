@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from membergate.learning.features.grains import Companions, SharedCount
-from membergate.learning.features.relations import DAY_US, Relation
+from membergate.learning.features.grain import Companions, SharedCount
+from membergate.learning.features.relation import DAY_US, Relation
 
 SPINE = "feature_spine"
 """The expanded spine: one row per spine row and member account of its operator."""
@@ -36,6 +36,7 @@ def sightings(
     aliases: Iterable[str],
     *,
     of_table: str,
+    source: str = "",
 ) -> str:
     """Give the SELECT of who is seen with what: keys, `account`, `since`, `until`; only things that several share.
 
@@ -55,6 +56,8 @@ def sightings(
         Their market aliases: an account is seen with a thing once all its parts are visible.
     of_table
         A grain's table: only things in it are looked for. Empty for all things.
+    source
+        What the relation reads, where that is no market table.
     """
     seen = ["e", *aliases]
     since = ", ".join(f"{alias}.visible_at" for alias in seen)
@@ -66,6 +69,7 @@ def sightings(
         where.append(f"e.{relation.event_time} > {EARLIEST} - INTERVAL {days} DAY")
     parts = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
     where += [f"({sql}) IS NOT NULL" for sql in keys.values()]
+    alone = count.alone if isinstance(count, SharedCount) else 1
     only = f"SEMI JOIN {of_table} USING ({names})" if of_table else ""
     return f"""
 WITH pairs AS (
@@ -73,10 +77,10 @@ WITH pairs AS (
     LIST({{'since': since, 'until': until}}) FILTER (WHERE until IS NOT NULL) AS closed
   FROM (
     SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
-    FROM "{relation.table}" AS e{joins} WHERE {" AND ".join(where)}
+    FROM {source or f'"{relation.table}"'} AS e{joins} WHERE {" AND ".join(where)}
   ) {only} GROUP BY {names}, account
 ), shared AS (
-  SELECT * FROM pairs SEMI JOIN (SELECT {names} FROM pairs GROUP BY {names} HAVING COUNT(*) > 1) USING ({names})
+  SELECT * FROM pairs SEMI JOIN (SELECT {names} FROM pairs GROUP BY {names} HAVING COUNT(*) > {alone}) USING ({names})
 ), versions AS (
   SELECT {names}, account, UNNEST(closed, recursive := true) FROM shared WHERE closed IS NOT NULL
   UNION ALL
@@ -84,10 +88,10 @@ WITH pairs AS (
 )
 SELECT {names}, account, since, TIMESTAMP 'infinity' AS until FROM shared WHERE closed IS NULL
 UNION ALL
-{_merged(f"{names}, account", "since", "versions")}"""
+{merged(f"{names}, account", "since", "versions")}"""
 
 
-def _merged(names: str, since: str, spans: str) -> str:
+def merged(names: str, since: str, spans: str) -> str:
     """Give the SELECT that joins spans [since, until) of equal names where they touch or overlap."""
     return f"""
 SELECT {names}, MIN({since}) AS {since}, MAX(until) AS until FROM (
@@ -174,33 +178,40 @@ WITH places AS ({places}
   FROM places {own if is_few else ""}
 ), parcels AS (
   SELECT e.order_id, e.account_id, e.delivered_at, a.place,
-    EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {_span(seen)}
+    EPOCH_US(e.delivered_at) // {7 * DAY_US} AS week, {span(seen)}
   FROM shipments AS e JOIN near AS a ON a.address = HASH(e.address_id) WHERE {recent}
 ), shared AS (
   FROM parcels SEMI JOIN (
     SELECT place, week FROM parcels GROUP BY place, week HAVING MIN(HASH(account_id)) <> MAX(HASH(account_id))
   ) USING (place, week)
 )
-SELECT e.account_id, e.delivered_at, e.place, e.week, l.sku_id, {_span(["e", "l"])}
+SELECT e.account_id, e.delivered_at, e.place, e.week, l.sku_id, {span(["e", "l"])}
 FROM shared AS e JOIN order_lines AS l ON l.order_id = e.order_id"""
 
 
-def _span(aliases: Iterable[str]) -> str:
+def span(aliases: Iterable[str]) -> str:
     """Write from when and until when rows that were joined are all visible."""
     since = ", ".join(f"{alias}.visible_at" for alias in aliases)
     until = ", ".join(f"{alias}.superseded_at" for alias in aliases)
     return f"GREATEST({since}) AS visible_at, LEAST({until}) AS superseded_at"
 
 
-def promotion_days() -> str:
+def promotion_days(
+    first: str = f"EPOCH_US(starts_at) // {DAY_US}", end: str = f"EPOCH_US(ends_at) // {DAY_US} + 1"
+) -> str:
     """Give the SELECT of the days inside a promotion, each with the spans in which it was known to be one.
 
     Versions of a promotion, and promotions that overlap, are merged: as of any instant a day is there at most once.
+
+    Parameters
+    ----------
+    first, end
+        SQL over promotions: the first day, and the day after the last.
     """
     return f"""
 WITH days AS (
-  SELECT UNNEST(RANGE(EPOCH_US(starts_at) // {DAY_US}, EPOCH_US(ends_at) // {DAY_US} + 1)) AS day, visible_at,
+  SELECT UNNEST(RANGE({first}, {end})) AS day, visible_at,
     COALESCE(superseded_at, TIMESTAMP 'infinity') AS until
   FROM promotions
 )
-SELECT day, visible_at, until AS superseded_at FROM ({_merged("day", "visible_at", "days")})"""
+SELECT day, visible_at, until AS superseded_at FROM ({merged("day", "visible_at", "days")})"""

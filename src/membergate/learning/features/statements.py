@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from membergate.learning.features.expressions import columns_of
+from membergate.learning.features.grain import SharedCount
 from membergate.learning.features.relations import Join, Relation
 from membergate.learning.features.sharing import INSTANTS
 
@@ -84,7 +85,7 @@ def looked_up(sql: str, table: str, on: str, added: str) -> str:
     )
 
 
-def with_counts(sql: str, counts: Mapping[str, tuple[str, tuple[str, ...]]]) -> str:
+def with_counts(sql: str, counts: Mapping[str, tuple[str, SharedCount]]) -> str:
     """Add to a grain how many accounts share its things, as of each row's instant.
 
     Parameters
@@ -92,12 +93,12 @@ def with_counts(sql: str, counts: Mapping[str, tuple[str, tuple[str, ...]]]) -> 
     sql
         A SELECT over the grain.
     counts
-        Name of the column -> table of the running count, and the keys that make the thing.
+        Name of the column -> table of the running count, and what it counts.
     """
-    for name, (table, keys) in counts.items():
-        match = " AND ".join(f"{name}.{key} = g.{key}" for key in keys)
+    for name, (table, count) in counts.items():
+        match = " AND ".join(f"{name}.{key} = g.{key}" for key in count.keys)
         sql = (
-            f"SELECT g.*, COALESCE({name}.accounts, 1) AS {name} FROM ({sql}) AS g "
+            f"SELECT g.*, COALESCE({name}.accounts, {count.alone}) AS {name} FROM ({sql}) AS g "
             f"JOIN {INSTANTS} AS i USING (row_id) ASOF LEFT JOIN {table} AS {name} "
             f"ON {match} AND i.as_of >= {name}.changed_at"
         )
