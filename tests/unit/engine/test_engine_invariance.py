@@ -76,7 +76,7 @@ def test_an_approximate_graph_keeps_outliers_and_clusters() -> None:
     noise = generator.uniform(-10, 10, size=(300, 12))
     rows = np.concatenate([centres[which] + generator.normal(size=(2700, 12)) * spread[which, None], noise])
     is_noise = np.arange(3000) >= 2700
-    exact, approximate = NeighbourGraph(rows, 20), NeighbourGraph(rows, 20, exact=False)
+    exact, approximate = NeighbourGraph(rows, 20), NeighbourGraph(rows, 20, exact=False, n_cells=8)
     assert approximate.report["proven_share"] < exact.report["proven_share"] == 1.0
     for detector in (LocalOutlierFactor(), KDistance()):
         areas = [roc_auc_score(is_noise, -detector.fit_graph(graph).training_scores_) for graph in (exact, approximate)]

@@ -203,7 +203,7 @@ class DBSCAN(DensityClusterer):
             nearest[distances > eps] = -1
         rest = others[is_open[others]]
         _, nearest[rest] = points.nearest_of(
-            points.index.rows[rest], self._keys, self._cell_keys, within=eps, itself=rest
+            points.index.rows[rest], self._keys, self._cell_keys, within=eps, reach=self._reach, itself=rest
         )
         return nearest[others]
 
@@ -224,7 +224,7 @@ def joined_within(
     go first: most pairs of cells are then one component when their turn comes.
     """
     index = points.index
-    core_reach = np.maximum.reduceat(np.where(is_member, index.radius, -1.0), index.first[:-1])
+    core_reach = points.reach_of(is_member)
     delegate = np.minimum.reduceat(np.where(is_member, np.arange(points.n_points), points.n_points), index.first[:-1])
     is_whole = np.zeros(points.n_cells, dtype=np.bool_)
     if is_member.any():

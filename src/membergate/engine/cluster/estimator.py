@@ -103,10 +103,11 @@ class DensityClusterer(Estimator, ABC):
     def _restore(self) -> None:
         self._keys = np.where(self.anchor_labels_ >= 0, 0, 1).astype(np.int64)
         self._cell_keys = self._points.smallest_in_cells(self._keys)
+        self._reach = self._points.reach_of(self.anchor_labels_ >= 0)
 
     def _nearest_anchor_label(self, X: ArrayLike, within: float) -> NDArray[np.int64]:
         """Label each row as its nearest anchor within a distance, else -1."""
         self._check_is_fitted()
         rows = checked_new_rows(X, self)
-        _, nearest = self._points.nearest_of(rows, self._keys, self._cell_keys, within=within)
+        _, nearest = self._points.nearest_of(rows, self._keys, self._cell_keys, within=within, reach=self._reach)
         return np.where(nearest >= 0, self.anchor_labels_[nearest], -1)

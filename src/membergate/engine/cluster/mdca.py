@@ -152,7 +152,9 @@ class MDCA(DensityClusterer):
         )
         alone = np.flatnonzero(~is_dense & (nearest < 0))
         rows = graph.points.index.rows[alone]
-        distances[alone], nearest[alone] = graph.points.nearest_of(rows, self._keys, self._cell_keys, itself=alone)
+        distances[alone], nearest[alone] = graph.points.nearest_of(
+            rows, self._keys, self._cell_keys, reach=self._reach, itself=alone
+        )
         places = np.arange(len(is_dense))
         return np.where(is_dense, 0.0, distances), np.where(is_dense, places, nearest)
 

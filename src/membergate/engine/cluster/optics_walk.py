@@ -21,7 +21,7 @@ from membergate.engine.graph.cells import CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.gaps import CellGaps, tighten, triangle_gaps
 from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, next_near, scan_near, to_home
+from membergate.engine.graph.search import Scratch, begin_search, exact_distance, make_scratch, next_near, scan_near
 
 _GROWTH = 1.1
 _LARGEST = float(np.finfo(np.float64).max)
@@ -115,7 +115,7 @@ def walk(
         is_visited=np.zeros(n_points, dtype=np.bool_),
         predecessor=np.full(n_points, -1, dtype=np.int64),
         unknown_from=np.minimum.reduceat(known_within, index.first[:-1]),
-        gaps=triangle_gaps(index),
+        gaps=triangle_gaps(index, _reach_of_unsure(index, known_within, max_eps)),
         unknown_near=np.zeros(len(index.centres)),
         reached=empty_queue(np.full(n_points, np.inf), ties),
         waiting=empty_queue(known_within.copy(), ties),
@@ -123,6 +123,15 @@ def walk(
     order = np.empty(n_points, dtype=np.int64)
     _walk(index, state, order)
     return order, state.reached.keys, state.predecessor
+
+
+def _reach_of_unsure(index: CellIndex, known_within: NDArray[np.float64], max_eps: float) -> NDArray[np.float64]:
+    """Give the largest radius in each cell of the points that may have an unknown edge; -1 where none has.
+
+    An edge within `max_eps` is unknown only if both its ends list less far: the sparsest points, which lie farthest
+    out, do not count, and cells are small without them.
+    """
+    return np.maximum.reduceat(np.where(known_within <= max_eps, index.radius, -1.0), index.first[:-1])
 
 
 @kernel
@@ -225,8 +234,12 @@ def _look_farther(index: CellIndex, state: _Walk, scratch: Scratch) -> None:
     home = index.cell_of[place]
     if nearest < np.inf:
         radius = min(state.max_eps, max(nearest, state.waiting.keys[place] * _GROWTH))
-    else:  # nothing in sight: look for the one nearest first
-        radius = _distance_to_unvisited(index, state, place, scratch)
+    else:  # nothing in sight: unless the whole cell sees nothing either, look for the one nearest first
+        radius = state.max_eps
+        if state.unknown_near[home] <= radius:
+            _survey(index, state, home, radius, scratch)
+        if state.unknown_near[home] <= radius:
+            radius = _distance_to_unvisited(index, state, place, scratch)
     if state.unknown_near[home] <= radius:
         _survey(index, state, home, radius, scratch)
     if state.unknown_near[home] <= radius:
@@ -259,32 +272,33 @@ def _is_open(index: CellIndex, state: _Walk, home: int, cell: int, radius: float
 def _look_around(index: CellIndex, state: _Walk, place: int, radius: float, scratch: Scratch) -> None:
     """Offer every point within a radius that is not visited and may be unknown to both lists."""
     home, row, within = index.cell_of[place], index.rows[place], index_length(index, radius)
-    own_radius = to_home(index, row, home, scratch.point, scratch.local)
-    cell, turn = next_near(index, home, own_radius, within, 0)
+    _, own_radius = begin_search(index, row, home, scratch)
+    cell, turn = next_near(index, home, own_radius, within, state.gaps.reach, scratch, 0)
     while cell >= 0:
         if _is_open(index, state, home, cell, radius, scratch):
-            found, _ = scan_near(index, home, cell, own_radius, within, scratch)
+            found, _ = scan_near(index, home, cell, own_radius, within, state.gaps.reach[cell], scratch)
             for j in range(found):
                 other = scratch.places[j]
                 if not state.is_visited[other] and state.known_within[other] <= radius:
                     distance = exact_distance(row, index.rows[other])
                     if distance <= radius:
                         _offer(state, place, other, distance)
-        cell, turn = next_near(index, home, own_radius, within, turn)
+        cell, turn = next_near(index, home, own_radius, within, state.gaps.reach, scratch, turn)
 
 
 @part
 def _distance_to_unvisited(index: CellIndex, state: _Walk, place: int, scratch: Scratch) -> float:
     """Give the distance to the nearest point that is not visited and may be unknown to both lists, or `max_eps`."""
     home, row, best = index.cell_of[place], index.rows[place], state.max_eps
-    own_radius = to_home(index, row, home, scratch.point, scratch.local)
-    cell, turn = next_near(index, home, own_radius, index_length(index, best), 0)
+    _, own_radius = begin_search(index, row, home, scratch)
+    cell, turn = next_near(index, home, own_radius, index_length(index, best), state.gaps.reach, scratch, 0)
     while cell >= 0:
         if _is_open(index, state, home, cell, best, scratch):
-            found, _ = scan_near(index, home, cell, own_radius, index_length(index, best), scratch)
+            within = index_length(index, best)
+            found, _ = scan_near(index, home, cell, own_radius, within, state.gaps.reach[cell], scratch)
             for j in range(found):
                 other = scratch.places[j]
                 if not state.is_visited[other] and state.known_within[other] <= best:
                     best = min(best, exact_distance(row, index.rows[other]))
-        cell, turn = next_near(index, home, own_radius, index_length(index, best), turn)
+        cell, turn = next_near(index, home, own_radius, index_length(index, best), state.gaps.reach, scratch, turn)
     return best

@@ -22,7 +22,7 @@ from membergate.engine.graph.cells import CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.components import find, unite
 from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, exact_distance, make_scratch, next_near, scan_near, to_home
+from membergate.engine.graph.search import Scratch, begin_search, exact_distance, make_scratch, next_near, scan_near
 
 
 class _Forest(NamedTuple):
@@ -183,18 +183,19 @@ def _search_outside(index: CellIndex, forest: _Forest, place: int, scratch: Scra
     """Look for a point's edge out of its component that is lighter than any known, and note how far that was."""
     home, row, root, nearest = index.cell_of[place], index.rows[place], forest.parent[place], -1
     lightest, core = forest.best[root], forest.core
-    radius = to_home(index, row, home, scratch.point, scratch.local)
-    cell, turn = next_near(index, home, radius, index_length(index, lightest), 0)
+    _, radius = begin_search(index, row, home, scratch)
+    cell, turn = next_near(index, home, radius, index_length(index, lightest), index.reach, scratch, 0)
     while cell >= 0:
         if forest.owner[cell] != root and forest.lowest_core[cell] < lightest:
-            found, _ = scan_near(index, home, cell, radius, index_length(index, lightest), scratch)
+            within = index_length(index, lightest)
+            found, _ = scan_near(index, home, cell, radius, within, index.reach[cell], scratch)
             for j in range(found):
                 other = scratch.places[j]
                 if forest.parent[other] != root and core[other] < lightest:
                     weight = max(core[place], core[other], exact_distance(row, index.rows[other]))
                     if weight < lightest:
                         lightest, nearest = weight, other
-        cell, turn = next_near(index, home, radius, index_length(index, lightest), turn)
+        cell, turn = next_near(index, home, radius, index_length(index, lightest), index.reach, scratch, turn)
     forest.beyond[place] = lightest
     if nearest >= 0:
         forest.own[place], forest.own_to[place] = lightest, nearest

@@ -51,6 +51,8 @@ class CellIndex(NamedTuple):
         nearer to another centre.
     separation, nearest_cells
         Distances between centres, and for each cell all cells by that distance, shape (c, c).
+    tiles
+        Centres in blocks of thirty-two, shape (t, axes, 32), float32, the last filled up with far away points.
     origin, rotation
         A row is put into index units as (row - origin) @ rotation.
     scale, rounding
@@ -73,6 +75,7 @@ class CellIndex(NamedTuple):
     doubt: NDArray[np.float64]
     separation: NDArray[np.float64]
     nearest_cells: NDArray[np.int32]
+    tiles: NDArray[np.float32]
     origin: NDArray[np.float64]
     rotation: NDArray[np.float64]
     scale: float
@@ -96,7 +99,7 @@ def build_cells(
     sample = order[: _SAMPLE_PER_CELL * n_cells]
     origin, rotation, scale = _principal_axes(rows, sample)
     centres = _learn_centres(rotated(rows, sample, origin, rotation), n_cells, n_jobs)
-    tiles = _as_tiles(centres)
+    tiles = as_tiles(centres)
     cell_of, radius = np.full(n_points, -1, dtype=np.int32), np.empty(n_points)
 
     def assign(begin: int, end: int) -> None:
@@ -150,7 +153,7 @@ def _learn_centres(points: NDArray[np.float64], n_cells: int, n_jobs: int | None
         return np.asarray(points.mean(axis=0, keepdims=True))
     cell_of, radius = np.full(len(points), -1, dtype=np.int32), np.empty(len(points))
     for _ in range(_LLOYD_ROUNDS):
-        tiles = _as_tiles(centres)
+        tiles = as_tiles(centres)
 
         def assign(begin: int, end: int, centres: NDArray[np.float64] = centres, tiles: Any = tiles) -> None:
             _find_nearest(points[begin:end], centres, tiles, cell_of[begin:end], radius[begin:end])
@@ -161,7 +164,7 @@ def _learn_centres(points: NDArray[np.float64], n_cells: int, n_jobs: int | None
     return centres
 
 
-def _as_tiles(centres: NDArray[np.float64]) -> NDArray[np.float32]:
+def as_tiles(centres: NDArray[np.float64]) -> NDArray[np.float32]:
     """Lay centres out in blocks of thirty-two; the last block is filled up with far away points."""
     n_tiles = -(-len(centres) // LANES)
     padded = np.full((n_tiles * LANES, centres.shape[1]), 1e15, dtype=np.float32)
@@ -194,7 +197,7 @@ def _lay_out(
     doubt = 4 * (reach * coordinate_error * 2 + coordinate_error**2 + reach**2 * centres.shape[1] * F32_ROUNDING)
     return CellIndex(
         rows, rank, radius, cell_of, first, first_block, blocks, low, high, centres, reach, doubt, separation,
-        nearest_cells, origin, rotation, scale, rounding, float(reach.max()),
+        nearest_cells, as_tiles(centres), origin, rotation, scale, rounding, float(reach.max()),
     )  # fmt: skip
 
 

@@ -27,23 +27,31 @@ class CellGaps(NamedTuple):
     Attributes
     ----------
     apart
-        The bounds, in index units, float32, shape (c, c).
+        The bounds, in index units, float32, shape (c, c); infinite where one of the cells has no point that matters.
+    reach
+        Largest radius of a point that matters in each cell, shape (c,).
     is_tight
         Whether a bound comes from projections, shape (c, c).
     """
 
     apart: NDArray[np.float32]
+    reach: NDArray[np.float64]
     is_tight: NDArray[np.bool_]
 
 
-def triangle_gaps(index: CellIndex) -> CellGaps:
-    """Begin with what the triangle inequality says. Memory: 5 c^2 bytes."""
+def triangle_gaps(index: CellIndex, reach: NDArray[np.float64]) -> CellGaps:
+    """Begin with what the triangle inequality says. Memory: 5 c^2 bytes.
+
+    `reach` is the largest radius of the points that matter in each cell, -1 where none does.
+    """
     apart = np.empty(index.separation.shape, dtype=np.float32)
+    is_empty = reach < 0
     for cell in range(len(apart)):
-        gap = index.separation[cell] - index.reach[cell] - index.reach - index.rounding
-        apart[cell] = np.maximum(gap, 0.0) * _ROUNDED_DOWN
-    np.fill_diagonal(apart, 0.0)
-    return CellGaps(apart, np.eye(len(apart), dtype=np.bool_))
+        gap = index.separation[cell] - reach[cell] - reach - index.rounding
+        apart[cell] = np.where(is_empty, np.inf, np.maximum(gap, 0.0) * _ROUNDED_DOWN)
+    apart[is_empty] = np.inf
+    np.fill_diagonal(apart, np.where(is_empty, np.inf, 0.0))
+    return CellGaps(apart, reach, np.eye(len(apart), dtype=np.bool_))
 
 
 @inner
@@ -54,8 +62,8 @@ def tighten(index: CellIndex, gaps: CellGaps, cell: int, other: int, scratch: Sc
     if apart <= 0:
         return
     shift_between(index, cell, other, scratch.shift)
-    forward = _reach_along(index.blocks, index.first_block[cell], index.first_block[cell + 1], scratch, -1.0 / apart)
-    back = _reach_along(index.blocks, index.first_block[other], index.first_block[other + 1], scratch, 1.0 / apart)
+    forward = _reach_along(index, cell, gaps.reach[cell], scratch, -1.0 / apart)
+    back = _reach_along(index, other, gaps.reach[other], scratch, 1.0 / apart)
     reach = index.reach[cell] + index.reach[other]
     error = (len(scratch.shift) + 8) * F32_ROUNDING * (reach + apart) + 4 * index.rounding
     gap = (apart - forward - back - error) * _ROUNDED_DOWN
@@ -63,12 +71,14 @@ def tighten(index: CellIndex, gaps: CellGaps, cell: int, other: int, scratch: Sc
 
 
 @screening_kernel
-def _reach_along(blocks: NDArray[np.float32], begin: int, end: int, scratch: Scratch, factor: float) -> float:
-    """Give how far the points of a cell reach from its centre along the shift in the scratch, times a factor."""
+def _reach_along(index: CellIndex, cell: int, reach: float, scratch: Scratch, factor: float) -> float:
+    """Give how far the points of a cell that matter reach from its centre along the shift in the scratch."""
     direction, sums = scratch.shift, scratch.sums
     farthest = np.float32(0.0)
-    for number in range(begin, end):
-        block = blocks[number]
+    for number in range(index.first_block[cell], index.first_block[cell + 1]):
+        if index.block_low[number] > reach:
+            break
+        block = index.blocks[number]
         sums[:] = np.float32(0.0)
         for axis in range(len(direction)):
             row, weight = block[axis], direction[axis] * np.float32(factor)

@@ -11,16 +11,19 @@ from membergate.engine.graph.cells import F32_ROUNDING, CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.search import (
     Scratch,
+    aim,
+    begin_search,
     exact_distance,
+    is_beyond,
+    local_of,
     make_scratch,
     marked_in_cell,
-    nearest_cell,
+    move,
     next_near,
-    scan_cell,
+    scan_moved,
     scan_near,
-    shift_between,
-    to_home,
-)
+    square_to_centre,
+)  # fmt: skip
 
 _SPARE = 2
 """Listed neighbours beyond k, so that rounding can be told from a tie."""
@@ -63,14 +66,13 @@ class _Queries(NamedTuple):
 
 
 @kernel
-def _make_queries(
-    index: CellIndex, home: int, places: NDArray[np.int64], n_held: int, point: NDArray[np.float64]
-) -> _Queries:
+def _make_queries(index: CellIndex, home: int, places: NDArray[np.int64], n_held: int) -> _Queries:
     n_queries = len(places)
     local = np.empty((n_queries, index.centres.shape[1]), dtype=np.float32)
     radius = np.empty(n_queries)
     for i in range(n_queries):
-        radius[i] = to_home(index, index.rows[places[i]], home, point, local[i])
+        local_of(index, home, places[i], local[i])
+        radius[i] = index.radius[places[i]]
     keys = np.full((n_queries, n_held), np.float32(np.inf), dtype=np.float32)
     held = np.full((n_queries, n_held), -1, dtype=np.int64)
     within, looked_at = np.full(n_queries, np.inf), np.zeros(n_queries, dtype=np.int64)
@@ -96,7 +98,7 @@ def list_neighbours(
     n_held = min(neighbours.shape[1] + _SPARE, len(index.rows) - 1)
     scratch, relation = make_scratch(index), 1 + (index.centres.shape[1] + 8) * F32_ROUNDING
     for home in range(begin, end):
-        queries = _make_queries(index, home, marked_in_cell(index, is_wanted, home), n_held, scratch.point)
+        queries = _make_queries(index, home, marked_in_cell(index, is_wanted, home), n_held)
         _hold_nearest(index, home, queries, n_cells, relation, scratch)
         for i in range(len(queries.places)):
             place = queries.places[i]
@@ -112,13 +114,19 @@ def _hold_nearest(
     """Let the points of one cell hold their nearest; all meet a cell together, while it is in the processor's cache."""
     n_searching = len(queries.searching)
     for cell in index.nearest_cells[home]:
-        shift_between(index, home, cell, scratch.shift)
-        still = 0
+        aim(index, home, cell, scratch)
+        still, ready = 0, -1
         for slot in range(n_searching):
             i = queries.searching[slot]
-            if _meet(index, home, cell, i, queries, n_cells, relation, scratch):
-                queries.searching[still] = i
-                still += 1
+            gap = index.separation[home, cell] - queries.radius[i] - index.rounding
+            if gap - index.widest > queries.within[i]:
+                continue
+            queries.searching[still] = i
+            still += 1
+            if gap - index.reach[cell] <= queries.within[i]:
+                square, ready = square_to_centre(index, home, queries.places[i], ready, scratch)
+                if not _meet(index, home, cell, i, square, queries, n_cells, relation, scratch):
+                    still -= 1
         n_searching = still
         if still == 0:
             break
@@ -126,20 +134,26 @@ def _hold_nearest(
 
 @part
 def _meet(
-    index: CellIndex, home: int, cell: int, i: int, queries: _Queries, n_cells: int, relation: float, scratch: Scratch
+    index: CellIndex,
+    home: int,
+    cell: int,
+    i: int,
+    square: float,
+    queries: _Queries,
+    n_cells: int,
+    relation: float,
+    scratch: Scratch,
 ) -> bool:
     """Let a query look into a cell if it may hold a nearer point; tell whether the query goes on."""
-    within = queries.within[i]
-    gap = index.separation[home, cell] - queries.radius[i] - index.rounding
-    if gap - index.widest > within:
-        return False
-    if gap - index.reach[cell] > within:
+    within, radius, reach = queries.within[i], queries.radius[i], index.reach[cell]
+    if is_beyond(index, home, cell, square, radius, within, reach):
         return True
     if queries.looked_at[i] == n_cells:
         queries.worst[i] = np.inf  # cells are left out: nothing is certain
         return False
     queries.looked_at[i] += 1
-    found, error = scan_cell(index, home, cell, queries.local[i], queries.radius[i], scratch.shift, within, scratch)
+    move(queries.local[i], scratch.shift, scratch.relative)
+    found, error = scan_moved(index, home, cell, square, radius, within, reach, scratch)
     if found > 0:
         keys, held = queries.keys[i], queries.held[i]
         queries.worst[i] = max(queries.worst[i], error)
@@ -206,13 +220,13 @@ def search_neighbours(
     """
     scratch, size = make_scratch(index), distances.shape[1]
     for i in range(rows.shape[0]):
-        home = nearest_cell(index, rows[i], scratch.point)
-        radius, within, kept = to_home(index, rows[i], home, scratch.point, scratch.local), np.inf, 0
+        home, radius = begin_search(index, rows[i], -1, scratch)
+        within, kept = np.inf, 0
         listed, names = distances[i], neighbours[i]
         listed[:], names[:] = np.inf, -1
-        cell, turn = next_near(index, home, radius, within, 0)
+        cell, turn = next_near(index, home, radius, within, index.reach, scratch, 0)
         while cell >= 0:
-            found, _ = scan_near(index, home, cell, radius, within, scratch)
+            found, _ = scan_near(index, home, cell, radius, within, index.reach[cell], scratch)
             for j in range(found):
                 place = scratch.places[j]
                 if place != itself[i]:
@@ -220,4 +234,4 @@ def search_neighbours(
                     if kept < size or distance <= listed[size - 1]:
                         kept = insert_sorted(listed, names, kept, distance, place, index.rank)
             within = listed[size - 1] * index.scale * (1 + 1e-12) + index.rounding
-            cell, turn = next_near(index, home, radius, within, turn)
+            cell, turn = next_near(index, home, radius, within, index.reach, scratch, turn)

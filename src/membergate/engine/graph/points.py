@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from membergate.engine.checking import Table
 from membergate.engine.errors import InvalidInputError
-from membergate.engine.graph.cells import CellIndex, build_cells
+from membergate.engine.graph.cells import CellIndex, as_tiles, build_cells
 from membergate.engine.graph.distinct import distinct_points
 from membergate.engine.graph.listing import list_neighbours, search_neighbours
 from membergate.engine.graph.reach import nearest_allowed
@@ -122,20 +122,30 @@ class IndexedPoints:
         cell_keys: NDArray[np.int64],
         limits: NDArray[np.int64] | int = 1,
         *,
+        reach: NDArray[np.float64] | None = None,
         within: float = np.inf,
         itself: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Find for any rows the nearest point whose key is below the limit; -1 where none is within."""
+        """Find for any rows the nearest point whose key is below the limit; -1 where none is within.
+
+        `cell_keys` are `smallest_in_cells(keys)`. Where one limit serves all rows, `reach` may be what
+        `reach_of` gives for the points below it: then more cells are passed over.
+        """
         distances = np.full(len(rows), float(within))
         nearest = np.full(len(rows), -1, dtype=np.int64)
         itself = nearest.copy() if itself is None else itself
         bounds = np.full(len(rows), limits, dtype=np.int64)
-        nearest_allowed(self.index, rows, itself, keys, cell_keys, bounds, distances, nearest)
+        reach = self.index.reach if reach is None else reach
+        nearest_allowed(self.index, rows, itself, keys, cell_keys, reach, bounds, distances, nearest)
         return distances, nearest
 
     def smallest_in_cells(self, keys: NDArray[Any]) -> NDArray[Any]:
         """Give the smallest of the points' keys in each cell."""
         return np.minimum.reduceat(keys, self.index.first[:-1])
+
+    def reach_of(self, is_member: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Give the largest radius of a member in each cell, -1 where there is none."""
+        return np.maximum.reduceat(np.where(is_member, self.index.radius, -1.0), self.index.first[:-1])
 
     def first_rows(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give groups of points (-1: none) numbers in the order of their first rows, as scikit-learn does."""
@@ -149,7 +159,7 @@ class IndexedPoints:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give every array of the index under its name."""
-        arrays = {f"index.{name}": np.asarray(value) for name, value in self.index._asdict().items()}
+        arrays = {f"index.{name}": np.asarray(value) for name, value in self.index._asdict().items() if name != "tiles"}
         own = {name: getattr(self, name) for name in ("place_of_row", "row_of_place", "counts")}
         return arrays | own
 
@@ -160,6 +170,8 @@ class IndexedPoints:
         parts: dict[str, Any] = {
             name: float(arrays[f"index.{name}"]) if name in numbers else np.ascontiguousarray(arrays[f"index.{name}"])
             for name in CellIndex._fields
+            if name != "tiles"
         }
+        parts["tiles"] = as_tiles(parts["centres"])
         index = CellIndex(**parts)
         return IndexedPoints(index, arrays["place_of_row"], arrays["row_of_place"], arrays["counts"])

@@ -10,16 +10,21 @@ from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.components import find, unite
 from membergate.engine.graph.search import (
     Scratch,
+    aim,
+    begin_search,
     exact_distance,
+    is_beyond,
+    local_of,
     make_scratch,
     marked_in_cell,
-    nearest_cell,
+    move,
     next_near,
     scan_cell,
+    scan_moved,
     scan_near,
     shift_between,
-    to_home,
-)
+    square_to_centre,
+)  # fmt: skip
 
 
 @inner
@@ -74,19 +79,24 @@ def _count_for_cell(
     scratch: Scratch,
 ) -> None:
     for i in range(len(wanted)):
-        to_home(index, index.rows[wanted[i]], home, scratch.point, local[i])
+        local_of(index, home, wanted[i], local[i])
     within, widest = index_length(index, eps), index.widest
     furthest = index.radius[index.first[home + 1] - 1]
     for cell in index.nearest_cells[home]:
         apart = index.separation[home, cell] - index.rounding
         if apart - furthest - widest > within:
             break
-        shift_between(index, home, cell, scratch.shift)
+        aim(index, home, cell, scratch)
+        ready, reach = -1, index.reach[cell]
         for i in range(len(wanted)):
             radius = index.radius[wanted[i]]
-            if counts[i] >= needed or apart - radius - index.reach[cell] > within:
+            if counts[i] >= needed or apart - radius - reach > within:
                 continue
-            found, error = scan_cell(index, home, cell, local[i], radius, scratch.shift, within, scratch)
+            square, ready = square_to_centre(index, home, wanted[i], ready, scratch)
+            if is_beyond(index, home, cell, square, radius, within, reach):
+                continue
+            move(local[i], scratch.shift, scratch.relative)
+            found, error = scan_moved(index, home, cell, square, radius, within, reach, scratch)
             for j in range(found):
                 place = scratch.places[j]
                 if place != wanted[i] and is_within(index, wanted[i], place, scratch.squares[j], error, eps):
@@ -119,6 +129,7 @@ def nearest_allowed(
     itself: NDArray[np.int64],
     keys: NDArray[np.int64],
     cell_keys: NDArray[np.int64],
+    reach: NDArray[np.float64],
     limits: NDArray[np.int64],
     distances: NDArray[np.float64],
     nearest: NDArray[np.int64],
@@ -127,13 +138,14 @@ def nearest_allowed(
 
     `distances` and `nearest` hold on entry how far to look and what is known
     (-1: nothing), and on return what was found. `cell_keys` is the smallest
-    key in each cell; `itself` names the point that is the row, or -1.
+    key in each cell, `reach` the largest radius of a point there whose key is
+    below any row's limit; `itself` names the point that is the row, or -1.
     """
     scratch = make_scratch(index)
     for i in range(rows.shape[0]):
-        home = index.cell_of[itself[i]] if itself[i] >= 0 else nearest_cell(index, rows[i], scratch.point)
+        home = index.cell_of[itself[i]] if itself[i] >= 0 else -1
         distances[i], nearest[i] = _nearest_one(
-            index, home, rows[i], itself[i], keys, cell_keys, limits[i], distances[i], nearest[i], scratch
+            index, home, rows[i], itself[i], keys, cell_keys, reach, limits[i], distances[i], nearest[i], scratch
         )
 
 
@@ -145,16 +157,17 @@ def _nearest_one(
     itself: int,
     keys: NDArray[np.int64],
     cell_keys: NDArray[np.int64],
+    reach: NDArray[np.float64],
     limit: int,
     best: float,
     nearest: int,
     scratch: Scratch,
 ) -> tuple[float, int]:
-    radius = to_home(index, row, home, scratch.point, scratch.local)
-    cell, turn = next_near(index, home, radius, index_length(index, best), 0)
+    home, radius = begin_search(index, row, home, scratch)
+    cell, turn = next_near(index, home, radius, index_length(index, best), reach, scratch, 0)
     while cell >= 0:
         if cell_keys[cell] < limit:
-            found, _ = scan_near(index, home, cell, radius, index_length(index, best), scratch)
+            found, _ = scan_near(index, home, cell, radius, index_length(index, best), reach[cell], scratch)
             for j in range(found):
                 place = scratch.places[j]
                 if keys[place] >= limit or place == itself:
@@ -163,7 +176,7 @@ def _nearest_one(
                 is_first_of_equals = distance == best and (nearest < 0 or index.rank[place] < index.rank[nearest])
                 if distance < best or is_first_of_equals:
                     best, nearest = distance, place
-        cell, turn = next_near(index, home, radius, index_length(index, best), turn)
+        cell, turn = next_near(index, home, radius, index_length(index, best), reach, scratch, turn)
     return best, nearest
 
 
@@ -201,7 +214,7 @@ def link_cells(
                 continue
             if not is_local:
                 for i in range(len(members)):
-                    to_home(index, index.rows[members[i]], home, scratch.point, local[i])
+                    local_of(index, home, members[i], local[i])
                 is_local = True
             shift_between(index, home, cell, scratch.shift)
             _link_pair(
@@ -262,7 +275,8 @@ def _link_pair(
             continue
         if is_whole[cell] and find(parent, place) == find(parent, delegate[cell]):
             continue
-        found, error = scan_cell(index, home, cell, local[i], radius, scratch.shift, within, scratch)
+        reach = core_reach[cell]
+        found, error = scan_cell(index, home, cell, local[i], radius, scratch.shift, within, reach, scratch)
         for j in range(found):
             other = scratch.places[j]
             if not is_member[other] or find(parent, other) == find(parent, place):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from membergate.engine.graph.cells import F32_ROUNDING, CellIndex, rotate, square_distance
+from membergate.engine.graph.cells import F32_ROUNDING, CellIndex, rotate
 from membergate.engine.graph.compiling import inner, kernel, part, screening_kernel
 from membergate.engine.graph.lanes import LANES, lanes_within, lowest_lane
 
@@ -38,15 +38,8 @@ def exact_distance(row: NDArray[np.float64], other: NDArray[np.float64]) -> floa
 
 
 @inner
-def to_home(
-    index: CellIndex,
-    row: NDArray[np.float64],
-    home: int,
-    point: NDArray[np.float64],
-    local: NDArray[np.float32],
-) -> float:
-    """Put a row relative to the centre of its home cell, into `local`; give its distance to the centre."""
-    rotate(row, index.origin, index.rotation, point)
+def _from_centre(index: CellIndex, home: int, point: NDArray[np.float64], local: NDArray[np.float32]) -> float:
+    """Put a query relative to the centre of its home cell, into `local`; give its distance to the centre."""
     centre = index.centres[home]
     square = 0.0
     for axis in range(len(point)):
@@ -54,6 +47,36 @@ def to_home(
         square += difference * difference
         local[axis] = np.float32(difference)
     return float(np.sqrt(square))
+
+
+@inner
+def local_of(index: CellIndex, home: int, place: int, local: NDArray[np.float32]) -> None:
+    """Give a point of a cell relative to its centre."""
+    within_cell = place - index.first[home]
+    block, lane = index.blocks[index.first_block[home] + within_cell // LANES], within_cell % LANES
+    for axis in range(len(local)):
+        local[axis] = block[axis, lane]
+
+
+@part
+def aim(index: CellIndex, home: int, cell: int, scratch: Scratch) -> None:
+    """Get ready for `square_to_centre` and `scan_moved` with points of one cell and the centre of another."""
+    shift_between(index, home, cell, scratch.shift)
+    for axis in range(len(scratch.shift)):
+        scratch.towards[axis] = -scratch.shift[axis]
+
+
+@inner
+def square_to_centre(index: CellIndex, home: int, place: int, ready: int, scratch: Scratch) -> tuple[float, int]:
+    """Give the squared distance of a point at home to the centre aimed at, and its block.
+
+    Thirty-two points are measured at once; `ready` is the block that was measured last, -1 at first.
+    """
+    within_cell = place - index.first[home]
+    number = index.first_block[home] + within_cell // LANES
+    if number != ready:
+        lanes_within(index.blocks[number], scratch.towards, np.float32(np.inf), scratch.home_squares)
+    return float(scratch.home_squares[within_cell % LANES]), number
 
 
 @part
@@ -65,7 +88,7 @@ def shift_between(index: CellIndex, home: int, cell: int, shift: NDArray[np.floa
 
 
 @screening_kernel
-def _move(local: NDArray[np.float32], shift: NDArray[np.float32], relative: NDArray[np.float32]) -> float:
+def move(local: NDArray[np.float32], shift: NDArray[np.float32], relative: NDArray[np.float32]) -> float:
     """Shift a query to another cell; give its squared distance to that cell's centre."""
     square = np.float32(0.0)
     for axis in range(len(local)):
@@ -75,18 +98,6 @@ def _move(local: NDArray[np.float32], shift: NDArray[np.float32], relative: NDAr
     return float(square)
 
 
-@kernel
-def nearest_cell(index: CellIndex, row: NDArray[np.float64], point: NDArray[np.float64]) -> int:
-    """Find the cell whose centre is nearest to a row."""
-    rotate(row, index.origin, index.rotation, point)
-    best, nearest = np.inf, 0
-    for cell in range(index.centres.shape[0]):
-        square = square_distance(point, index.centres[cell])
-        if square < best:
-            best, nearest = square, cell
-    return nearest
-
-
 class Scratch(NamedTuple):
     """Room that a search works in.
 
@@ -94,8 +105,12 @@ class Scratch(NamedTuple):
     ----------
     point, local
         A query in index units, and relative to its home cell, shape (axes,).
-    shift, relative
-        What takes it into another cell, and the query relative to that, shape (axes,).
+    shift, relative, towards
+        What takes it into another cell, the query relative to that, and where that is, shape (axes,).
+    home_squares
+        Squared distances of a block of points at home to another centre, shape (32,).
+    gaps
+        What no centre is nearer to the query than, shape (32 t,): see `survey_centres`.
     sums, places, squares
         A block's squared distances, shape (32,); places and squared distances that a scan found.
     """
@@ -104,9 +119,21 @@ class Scratch(NamedTuple):
     local: NDArray[np.float32]
     shift: NDArray[np.float32]
     relative: NDArray[np.float32]
+    towards: NDArray[np.float32]
+    home_squares: NDArray[np.float32]
+    gaps: NDArray[np.float32]
     sums: NDArray[np.float32]
     places: NDArray[np.int64]
     squares: NDArray[np.float32]
+
+
+@screening_kernel
+def square_norm(vector: NDArray[np.float32]) -> float:
+    """Give a vector's squared length."""
+    square = np.float32(0.0)
+    for axis in range(len(vector)):
+        square += vector[axis] * vector[axis]
+    return float(square)
 
 
 @kernel
@@ -120,10 +147,44 @@ def make_scratch(index: CellIndex) -> Scratch:
         np.empty(n_axes, dtype=np.float32),
         np.empty(n_axes, dtype=np.float32),
         np.empty(n_axes, dtype=np.float32),
+        np.empty(n_axes, dtype=np.float32),
+        np.empty(LANES, dtype=np.float32),
+        np.empty(index.tiles.shape[0] * LANES, dtype=np.float32),
         np.empty(LANES, dtype=np.float32),
         np.empty(largest, dtype=np.int64),
         np.empty(largest, dtype=np.float32),
     )
+
+
+@inner
+def survey_centres(index: CellIndex, scratch: Scratch) -> int:
+    """Give lower bounds on the distance from a query, the `point` of the scratch, to all centres; and the nearest.
+
+    Two nanoseconds a centre, so that most cells are passed over without a look at them.
+    """
+    for axis in range(len(scratch.point)):
+        scratch.relative[axis] = np.float32(scratch.point[axis])
+    n_axes, nearest, least = len(scratch.point), 0, np.float32(np.inf)
+    share = np.float32(1 - (n_axes + 8) * F32_ROUNDING)
+    error = np.float32(2 * F32_ROUNDING * (1 + np.sqrt(square_norm(scratch.relative))) + index.rounding + TINY)
+    for tile in range(index.tiles.shape[0]):
+        lanes_within(index.tiles[tile], scratch.relative, np.float32(np.inf), scratch.sums)
+        begin = tile * LANES
+        for lane in range(LANES):
+            scratch.gaps[begin + lane] = np.sqrt(scratch.sums[lane]) * share - error
+        for lane in range(LANES):
+            if scratch.sums[lane] < least:
+                least, nearest = scratch.sums[lane], begin + lane
+    return nearest
+
+
+@part
+def begin_search(index: CellIndex, row: NDArray[np.float64], home: int, scratch: Scratch) -> tuple[int, float]:
+    """Put a row into the scratch, ready for `next_near`; give its home cell (-1: the nearest is taken) and radius."""
+    rotate(row, index.origin, index.rotation, scratch.point)
+    nearest = survey_centres(index, scratch)
+    home = nearest if home < 0 else home
+    return home, _from_centre(index, home, scratch.point, scratch.local)
 
 
 @inner
@@ -135,27 +196,58 @@ def scan_cell(
     radius: float,
     shift: NDArray[np.float32],
     within: float,
+    reach: float,
     scratch: Scratch,
 ) -> tuple[int, float]:
     """List the points of a cell that may lie within a distance of a query, in index units.
 
     The query is `local`, relative to its home cell, and `radius` away from its
-    centre. Gives how many places and squared distances were written to the
+    centre. Points farther than `reach` from their own centre may be left out:
+    the cell's reach, or that of the points that matter. Gives how many places and squared distances were written to the
     scratch, and by how much a screened distance may be wrong.
     """
-    apart = index.separation[home, cell]
-    reach = index.reach[cell]
-    square = _move(local, shift, scratch.relative)
-    gap = np.sqrt(square)
-    error = F32_ROUNDING * (reach + gap + radius + apart) + index.rounding + TINY
+    square = move(local, shift, scratch.relative)
+    return scan_moved(index, home, cell, square, radius, within, reach, scratch)
+
+
+@inner
+def is_beyond(
+    index: CellIndex, home: int, cell: int, square: float, radius: float, within: float, reach: float
+) -> bool:
+    """Tell whether the bounds exclude every point of a cell for a query whose squared distance to the centre is known.
+
+    See `scan_cell`.
+    """
+    apart, gap, n_axes = index.separation[home, cell], np.sqrt(square), index.centres.shape[1]
+    error = F32_ROUNDING * (index.reach[cell] + gap + radius + apart) + index.rounding + TINY
+    bound_error = error + gap * n_axes * F32_ROUNDING
+    if gap - reach > within + bound_error:
+        return True
+    slack = radius * radius + index.doubt[cell] + 2 * gap * bound_error
+    return bool(apart > 0 and square - slack > 2 * apart * (within + error))  # beyond the plane halfway between
+
+
+@inner
+def scan_moved(
+    index: CellIndex,
+    home: int,
+    cell: int,
+    square: float,
+    radius: float,
+    within: float,
+    reach: float,
+    scratch: Scratch,
+) -> tuple[int, float]:
+    """Scan a cell for a query that is `relative` to it in the scratch, a squared distance from its centre."""
+    apart, gap = index.separation[home, cell], np.sqrt(square)
+    local = scratch.relative
+    error = F32_ROUNDING * (index.reach[cell] + gap + radius + apart) + index.rounding + TINY
+    if is_beyond(index, home, cell, square, radius, within, reach):
+        return 0, error
     reachable = within + error
     bound_error = error + gap * len(local) * F32_ROUNDING
-    if gap - reach > within + bound_error:
-        return 0, error
-    if apart > 0 and square - radius * radius - index.doubt[cell] - 2 * gap * bound_error > 2 * apart * reachable:
-        return 0, error  # beyond the plane halfway between the centres
     limit = np.float32(min(reachable * reachable * (1 + (len(local) + 8) * F32_ROUNDING), 3e38))
-    inner, outer = gap - within - bound_error, gap + within + bound_error
+    inner, outer = gap - within - bound_error, min(gap + within + bound_error, reach)
     found = 0
     for number in range(index.first_block[cell], index.first_block[cell + 1]):
         if index.block_low[number] > outer or index.block_high[number] < inner:
@@ -175,11 +267,21 @@ def scan_cell(
 
 
 @part
-def next_near(index: CellIndex, home: int, radius: float, within: float, turn: int) -> tuple[int, int]:
+def next_near(
+    index: CellIndex,
+    home: int,
+    radius: float,
+    within: float,
+    reach: NDArray[np.float64],
+    scratch: Scratch,
+    turn: int,
+) -> tuple[int, int]:
     """Give the next cell, by distance from the home cell, that may hold a point within a distance of a query.
 
-    `turn` is 0 at first and then what was given last; the cell is -1 when the triangle inequality excludes all that
-    are left. Every search of one query is: while there is a next cell, scan it, and shrink the distance.
+    `begin_search` has filled the scratch. `reach` tells how far each cell's points lie from its centre: all, or those
+    that matter (negative: none). `turn` is 0 at first and then what was given last; the cell is -1 when the bounds
+    exclude all that are left. Every search of one query is: while there is a next cell, scan it, and shrink the
+    distance.
     """
     cells, apart = index.nearest_cells[home], index.separation[home]
     for following in range(turn, len(cells)):
@@ -187,18 +289,18 @@ def next_near(index: CellIndex, home: int, radius: float, within: float, turn: i
         gap = apart[cell] - radius - index.rounding
         if gap - index.widest > within:
             break
-        if gap - index.reach[cell] <= within:
+        if reach[cell] >= 0 and not scratch.gaps[cell] - reach[cell] > within:  # NaN: so far away that nothing is known
             return int(cell), following + 1
     return -1, len(cells)
 
 
 @part
 def scan_near(
-    index: CellIndex, home: int, cell: int, radius: float, within: float, scratch: Scratch
+    index: CellIndex, home: int, cell: int, radius: float, within: float, reach: float, scratch: Scratch
 ) -> tuple[int, float]:
-    """Scan a cell for the query that `to_home` has put into the scratch; see `scan_cell`."""
+    """Scan a cell for the query that `begin_search` has put into the scratch; see `scan_cell`."""
     shift_between(index, home, cell, scratch.shift)
-    return scan_cell(index, home, cell, scratch.local, radius, scratch.shift, within, scratch)
+    return scan_cell(index, home, cell, scratch.local, radius, scratch.shift, within, reach, scratch)
 
 
 @kernel
