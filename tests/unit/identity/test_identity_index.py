@@ -179,3 +179,11 @@ def test_wrong_questions_are_refused(chain: duckdb.DuckDBPyConnection, at: At) -
         index.resolve(["old", "young"], instants(at, 1))
     with pytest.raises(BadInputError):
         index.resolve(["old"], np.array(["NaT"], dtype="datetime64[us]"))
+
+
+def test_hubs_are_told(market: Market, at: At) -> None:
+    """A phone that too many accounts registered links nobody, and is named with how many they are."""
+    rows: list[Row] = [{"account_id": f"a{n}", "phone_tok": "switchboard", "seen": n / 100} for n in range(60)]
+    index = LinkIndex.build(market(accounts=[*rows, {"account_id": "b", "phone_tok": "own", "seen": 1}]))
+    assert [(hub.kind, hub.token, hub.accounts) for hub in index.hubs] == [(LinkKind.PHONE, "switch…", 60)]
+    assert index.operator_of("a1", at(1)).account_ids == ("a1",)

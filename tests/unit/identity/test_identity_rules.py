@@ -12,9 +12,9 @@ from membergate.learning.identity import DEFAULT_RULES, Facet, Habit, LinkKind, 
 
 def test_every_kind_has_one_rule_with_a_reason() -> None:
     """Whoever reads the rules learns why each weight and cap is what it is."""
-    assert [rule.kind for rule in DEFAULT_RULES.rules] == list(LinkKind)
+    assert [rule.kind for rule in DEFAULT_RULES.every] == list(LinkKind)
+    assert all(len(rule.reason) > 20 for rule in DEFAULT_RULES.every)
     for rule in DEFAULT_RULES.rules:
-        assert len(rule.reason) > 20
         assert all(len(cap.reason) > 20 for cap in rule.address_caps)
 
 

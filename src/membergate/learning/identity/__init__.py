@@ -7,7 +7,7 @@ and `explain` shows the path of shared tokens between two accounts. What may lin
 from __future__ import annotations
 
 from membergate.learning.identity.index import LinkIndex
-from membergate.learning.identity.operators import Link, Operator, OperatorTable, operator_id_of
+from membergate.learning.identity.operators import Hub, Link, Operator, OperatorTable, operator_id_of
 from membergate.learning.identity.rules import (
     DEFAULT_RULES,
     AddressCap,
@@ -17,6 +17,7 @@ from membergate.learning.identity.rules import (
     LinkRule,
     LinkRules,
     Source,
+    TogetherRule,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "AddressCap",
     "Facet",
     "Habit",
+    "Hub",
     "Link",
     "LinkIndex",
     "LinkKind",
@@ -32,5 +34,6 @@ __all__ = [
     "Operator",
     "OperatorTable",
     "Source",
+    "TogetherRule",
     "operator_id_of",
 ]

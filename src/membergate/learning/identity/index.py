@@ -14,10 +14,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from membergate.domain.errors import BadInputError
-from membergate.learning.identity.operators import Link, Operator, OperatorTable, operator_id_of
+from membergate.learning.identity.operators import Hub, Link, Operator, OperatorTable, operator_id_of
 from membergate.learning.identity.rules import DEFAULT_RULES, LinkRules
 from membergate.learning.identity.sightings import Sightings, read_sightings
 from membergate.learning.identity.spells import Ints, LinkSpells, SharedTokens, link_spells, shared_tokens
+from membergate.learning.identity.together import held_together
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 6
@@ -35,7 +36,7 @@ class LinkIndex:
     """
 
     def __init__(self, sightings: Sightings, rules: LinkRules) -> None:
-        shared = shared_tokens(sightings)
+        shared = held_together(shared_tokens(sightings), sightings, rules)
         spells = link_spells(shared, rules)
         self._rules = rules
         self._sightings = sightings
@@ -63,6 +64,14 @@ class LinkIndex:
             If a table that is read has no `account_id` or no `visible_at`.
         """
         return LinkIndex(read_sightings(connection, rules), rules)
+
+    @property
+    def hubs(self) -> tuple[Hub, ...]:
+        """The tokens that most accounts share, at most twenty: too public to link anybody, and worth a look."""
+        return tuple(
+            Hub(self._rules.every[rule].kind, _shown(token, place), accounts)
+            for rule, token, place, accounts in self._sightings.hubs
+        )
 
     def operators_as_of(self, as_of: datetime) -> dict[str, str]:
         """Resolve every account that was visible at an instant.
@@ -199,9 +208,9 @@ class LinkIndex:
         of_a, of_b = (left, right) if sightings.account[left] == a else (right, left)
         tokens = {int(sightings.token[evidence.left[e]]) for e in entries}
         return Link(
-            kind=self._rules.rules[rule].kind,
+            kind=self._rules.every[rule].kind,
             token=self._token_text(entry),
-            weight=self._rules.rules[rule].weight,
+            weight=self._rules.every[rule].weight,
             account_ids=(sightings.account_ids[a], sightings.account_ids[b]),
             seen_at=(_instant(sightings.seen_at[of_a]), _instant(sightings.seen_at[of_b])),
             since=_instant(evidence.since[entry]),
@@ -211,7 +220,7 @@ class LinkIndex:
     def _token_text(self, entry: int) -> str:
         token = self._sightings.token[self._evidence.left[entry]]
         text, place = self._sightings.token_text[token], self._sightings.place_text[token]
-        return _shortened(text) if place in {"", text} else f"{_shortened(text)} at {_shortened(place)}"
+        return _shown(text, place)
 
 
 class _Neighbours:
@@ -313,6 +322,10 @@ def _microseconds(instant: datetime) -> int:
 
 def _instant(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+def _shown(text: str, place: str) -> str:
+    return _shortened(text) if place in {"", text} else f"{_shortened(text)} at {_shortened(place)}"
 
 
 def _shortened(token: str) -> str:

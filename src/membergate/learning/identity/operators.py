@@ -53,6 +53,25 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Hub:
+    """A token that more accounts share than its cap allows, and that therefore links nobody.
+
+    Parameters
+    ----------
+    kind
+        What it is.
+    token
+        The token, shortened.
+    accounts
+        How many accounts were ever seen with it.
+    """
+
+    kind: LinkKind
+    token: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """The person or organisation behind one or more accounts, as of an instant.
 

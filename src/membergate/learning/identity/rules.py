@@ -27,6 +27,8 @@ class LinkKind(StrEnum):
     RECIPIENT_PHONE = "recipient_phone"
     RECIPIENT_AT_ADDRESS = "recipient_at_address"
     ADDRESS = "address"
+    TOGETHER_ON_LINE = "together_on_line"
+    TOGETHER_AT_PLACE = "together_at_place"
 
 
 class Facet(StrEnum):
@@ -36,6 +38,7 @@ class Facet(StrEnum):
     PAYMENT = "payment"
     DEVICE = "device"
     DELIVERY = "delivery"
+    TOGETHER = "together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,42 @@ class LinkRule:
 
 
 @dataclass(frozen=True, slots=True)
+class TogetherRule:
+    """How two accounts are linked that buy the same goods on the same days from a place that few share.
+
+    A shared line, roof or hour says little by itself, and a family has all of them in common. What few have is one
+    shopping list: the same SKU, on the same day, over the same line or to the same place, again and again.
+
+    Parameters
+    ----------
+    kind, facet, weight
+        As of a `LinkRule`.
+    column
+        The column of `orders` that holds the place.
+    cap
+        The largest number of accounts, ever seen at the place by an instant, for which it still counts.
+    least_days
+        Distinct days on which both bought a SKU in common there.
+    reason
+        Why this weight, this cap and so many days.
+    is_address
+        Whether the place is an address, so that entries that name one place in different words count as one.
+    public_classes
+        For a line: classes of network in `logins` that serve strangers; a line is a hub once it was seen as one.
+    """
+
+    kind: LinkKind
+    facet: Facet
+    weight: int
+    column: str
+    cap: int
+    least_days: int
+    reason: str
+    is_address: bool = False
+    public_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRules:
     """The whole set of rules.
 
@@ -128,6 +167,8 @@ class LinkRules:
         One rule per kind.
     threshold
         Points at which two accounts are linked.
+    together
+        Rules for what is done together, of other kinds.
 
     Raises
     ------
@@ -138,12 +179,18 @@ class LinkRules:
 
     rules: tuple[LinkRule, ...]
     threshold: int = 100
+    together: tuple[TogetherRule, ...] = ()
+
+    @property
+    def every(self) -> tuple[LinkRule | TogetherRule, ...]:
+        """All rules; what refers to a rule by number means its position here."""
+        return (*self.rules, *self.together)
 
     def __post_init__(self) -> None:
-        kinds = [rule.kind for rule in self.rules]
+        kinds = [rule.kind for rule in self.every]
         if not kinds or len(set(kinds)) < len(kinds):
             raise BadInputError("link rules name a kind twice, or none", allowed="one rule per kind, at least one")
-        if self.threshold < 1 or any(rule.weight < 1 for rule in self.rules):
+        if self.threshold < 1 or any(rule.weight < 1 for rule in self.every):
             raise BadInputError("a link weight or the threshold is below 1", allowed="whole points from 1 on")
         if any(rule.habit and any(source.address_column for source in rule.sources) for rule in self.rules):
             raise BadInputError(
@@ -268,6 +315,31 @@ DEFAULT_RULES = LinkRules(
                 AddressCap("shop", 20, "as a warehouse, but neighbours have parcels held at a shop"),
             ),
         ),
-    )
+    ),
+    together=(
+        TogetherRule(
+            LinkKind.TOGETHER_ON_LINE,
+            Facet.TOGETHER,
+            weight=100,
+            column="ip_tok",
+            cap=20,
+            least_days=3,
+            reason="those who share a line and, on three days or more, a SKU work off one list; a family shares the "
+            "line and seldom the goods of a day. Above 20 accounts it is a campus, an office or a proxy, where it "
+            "happens by chance; proxies and data centres serve strangers however few were seen",
+            public_classes=("datacentre", "proxy"),
+        ),
+        TogetherRule(
+            LinkKind.TOGETHER_AT_PLACE,
+            Facet.TOGETHER,
+            weight=100,
+            column="address_id",
+            cap=20,
+            least_days=4,
+            reason="as for a line: parcels of the same goods, sent to one place by several accounts on the same days; "
+            "a day more, because a household's parcels come to one door. Above 20 accounts it is a dorm or a pickup",
+            is_address=True,
+        ),
+    ),
 )
 """The rules that hold where nobody chose others."""

@@ -6,7 +6,7 @@ microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
-from membergate.learning.identity.rules import LinkRule, LinkRules, Source
+from membergate.learning.identity.rules import LinkRule, LinkRules, Source, TogetherRule
 
 OPEN_END = 2**63 - 1
 """The instant of what has not ended."""
@@ -14,7 +14,9 @@ _ACCOUNTS = "membergate_identity_accounts"
 _EARLIEST = "membergate_identity_earliest"
 _TOKENS = "membergate_identity_tokens"
 _SIGHTINGS = "membergate_identity_sightings"
-TEMPORARY_TABLES = (_ACCOUNTS, _EARLIEST, _TOKENS, _SIGHTINGS)
+_PLACED = "membergate_identity_placed"
+PLACES = "membergate_identity_places"
+TEMPORARY_TABLES = (_ACCOUNTS, _EARLIEST, _TOKENS, _SIGHTINGS, PLACES)
 Selects = list[list[str]]
 """For each rule, the queries that read its sources."""
 
@@ -69,6 +71,61 @@ def _source_select(index: int, rule: LinkRule, source: Source, columns: dict[str
     )
 
 
+DAY_MARK = " on "
+"""Stands between the goods and the day in the token of what is bought together."""
+
+
+def placed_table(index: int) -> str:
+    """Name the temporary table of the orders at shared places, for the rule of that number."""
+    return f"{_PLACED}_{index}"
+
+
+def make_placed(index: int, rule: TogetherRule, columns: dict[str, frozenset[str]]) -> str:
+    """Find the orders at places that several accounts share, each with the instant from which its place is a hub."""
+    ended = "superseded_at" if "superseded_at" in columns["orders"] else "CAST(NULL AS TIMESTAMP)"
+    place, join = f'CAST(orders."{rule.column}" AS VARCHAR)', ""
+    if rule.is_address and PLACES in columns:
+        place, join = f"coalesce(named.place, {place})", f" LEFT JOIN {PLACES} AS named ON named.address_id = {place}"
+    public, public_join = str(OPEN_END), ""
+    if rule.public_classes and {"ip_tok", "ip_class"} <= columns.get("logins", frozenset()):
+        classes = ", ".join(f"'{name}'" for name in rule.public_classes)
+        public = f"coalesce(min(public_at), {OPEN_END})"
+        public_join = (
+            f" LEFT JOIN (SELECT CAST(ip_tok AS VARCHAR) AS place, epoch_us(min(visible_at)) AS public_at FROM logins"
+            f" WHERE ip_class IN ({classes}) GROUP BY ip_tok) USING (place)"
+        )
+    return f"""
+CREATE OR REPLACE TEMP TABLE {placed_table(index)} AS
+WITH placed AS (
+    SELECT CAST(order_id AS VARCHAR) AS order_id, CAST(account_id AS VARCHAR) AS account_id,
+        CAST(CAST(ordered_at AS DATE) AS VARCHAR) AS day, {place} AS place, epoch_us(visible_at) AS since,
+        coalesce(epoch_us({ended}), {OPEN_END}) AS until
+    FROM orders{join} WHERE trim({place}) <> '' AND account_id IS NOT NULL AND ordered_at IS NOT NULL),
+comers AS (
+    SELECT place, account_id, min(since) AS came_at FROM placed WHERE since < until GROUP BY place, account_id
+    QUALIFY count(*) OVER (PARTITION BY place) >= 2),
+ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY place ORDER BY came_at, account_id) AS came_as FROM comers),
+hubs AS (
+    SELECT place, least(coalesce(min(came_at) FILTER (came_as = {rule.cap + 1}), {OPEN_END}), {public}) AS hub_at
+    FROM ranked{public_join} GROUP BY place)
+SELECT placed.* REPLACE (least(until, hub_at) AS until) FROM placed JOIN hubs USING (place) WHERE since < hub_at
+"""
+
+
+def together_select(index: int, rule: TogetherRule, columns: dict[str, frozenset[str]]) -> str:
+    """Select what was bought at shared places: the goods with the day are the token, bound to the place."""
+    ended = "line.superseded_at" if "superseded_at" in columns["order_lines"] else "CAST(NULL AS TIMESTAMP)"
+    return (
+        f"SELECT {index} AS rule, CAST(line.sku_id AS VARCHAR) || '{DAY_MARK}' || placed.day AS token_text,"
+        f" placed.place AS place, {rule.cap} AS cap, placed.account_id AS account_id,"
+        f" greatest(epoch_us(line.visible_at), placed.since) AS seen_at,"
+        f" least(coalesce(epoch_us({ended}), {OPEN_END}), placed.until) AS ended_at"
+        f" FROM order_lines AS line JOIN {placed_table(index)} AS placed"
+        f" ON placed.order_id = CAST(line.order_id AS VARCHAR) WHERE line.sku_id IS NOT NULL"
+    )
+
+
 def make_earliest(selects: Selects, *, has_address_kinds: bool) -> str:
     """Keep, for each account and token, the earliest of the sightings that end together: the others add nothing."""
     spell = f"""
@@ -93,6 +150,13 @@ FROM (SELECT rule, token_text, place, cap FROM {_EARLIEST} GROUP BY ALL HAVING m
 """
 
 READ_TOKENS = f"SELECT rule, token_text, place FROM {_TOKENS} ORDER BY token"
+
+READ_HUBS = f"""
+SELECT rule, token_text, place, count(DISTINCT account) AS accounts FROM {_SIGHTINGS} JOIN {_TOKENS} USING (rule, token)
+GROUP BY rule, token_text, place HAVING count(DISTINCT account) > max({_SIGHTINGS}.cap)
+ORDER BY accounts DESC, rule, token_text, place LIMIT 20
+"""
+"""The tokens that most accounts share, of those that are hubs by now."""
 
 MAKE_SIGHTINGS = f"""
 CREATE OR REPLACE TEMP TABLE {_SIGHTINGS} AS

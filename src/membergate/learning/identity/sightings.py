@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from membergate.domain.errors import BadInputError
 from membergate.learning.identity import sighting_queries as queries
+from membergate.learning.identity.places import name_places
 from membergate.learning.identity.rules import LinkRules
 
 
@@ -32,6 +33,8 @@ class Sightings:
         (s,) each, one entry a sighting, ordered by token, then account, then time: the token and account codes, and the
         half-open span in microseconds in which the row that shows it is visible. Accounts that reached a token after
         it became a hub are left out: they can link with nobody through it.
+    hubs
+        The largest hubs: index of the rule, token, place, and the number of accounts ever seen with it.
     """
 
     account_ids: NDArray[np.object_]
@@ -44,6 +47,7 @@ class Sightings:
     account: NDArray[np.int64]
     seen_at: NDArray[np.int64]
     ended_at: NDArray[np.int64]
+    hubs: tuple[tuple[int, str, str, int], ...] = ()
 
 
 def read_sightings(connection: duckdb.DuckDBPyConnection, rules: LinkRules) -> Sightings:
@@ -63,27 +67,31 @@ def read_sightings(connection: duckdb.DuckDBPyConnection, rules: LinkRules) -> S
         If a table that is read has no `account_id` or no `visible_at`.
     """
     columns = _existing_columns(connection, rules)
-    tables = sorted(set(columns) - {"addresses"})
+    tables = sorted(set(columns) - {"addresses", "order_lines"})
     if not tables:
         return _sightings_of({}, {}, {})
     try:
         connection.execute(queries.make_accounts(tables))
         accounts = _columns_of(connection.execute(queries.READ_ACCOUNTS))
-        selects = queries.source_selects(rules, columns)
+        selects = queries.source_selects(rules, columns) + _together(connection, rules, columns)
         if not any(selects):
             return _sightings_of(accounts, {}, {})
         connection.execute(queries.make_earliest(selects, has_address_kinds="kind" in columns.get("addresses", ())))
         connection.execute(queries.MAKE_TOKENS)
         connection.execute(queries.MAKE_SIGHTINGS)
         tokens = _columns_of(connection.execute(queries.READ_TOKENS))
-        return _sightings_of(accounts, tokens, _columns_of(connection.execute(queries.read_spans(rules, selects))))
+        hubs = tuple(connection.execute(queries.READ_HUBS).fetchall())
+        spans = _columns_of(connection.execute(queries.read_spans(rules, selects)))
+        return replace(_sightings_of(accounts, tokens, spans), hubs=hubs)
     finally:
-        for table in queries.TEMPORARY_TABLES:
+        placed = [queries.placed_table(index) for index in range(len(rules.every))]
+        for table in (*queries.TEMPORARY_TABLES, *placed):
             connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _existing_columns(connection: duckdb.DuckDBPyConnection, rules: LinkRules) -> dict[str, frozenset[str]]:
     wanted = {"accounts"} | {source.table for rule in rules.rules for source in rule.sources}
+    wanted |= {"orders", "order_lines"} if rules.together else set()
     rows = connection.execute("SELECT table_name, column_name FROM information_schema.columns").fetchall()
     columns = {table: frozenset(c for t, c in rows if t == table) for table in wanted | {"addresses"}}
     for table in sorted(wanted):
@@ -94,6 +102,24 @@ def _existing_columns(connection: duckdb.DuckDBPyConnection, rules: LinkRules) -
                 allowed="a table with account_id and visible_at",
             )
     return {table: names for table, names in columns.items() if names}
+
+
+def _together(
+    connection: duckdb.DuckDBPyConnection, rules: LinkRules, columns: dict[str, frozenset[str]]
+) -> queries.Selects:
+    """Prepare what is bought together at shared places; nothing for a rule whose columns do not exist."""
+    selects: queries.Selects = []
+    orders, lines = columns.get("orders", frozenset()), columns.get("order_lines", frozenset())
+    for index, rule in enumerate(rules.together, start=len(rules.rules)):
+        if not ({"order_id", "ordered_at", rule.column} <= orders and {"order_id", "sku_id"} <= lines):
+            selects.append([])
+            continue
+        if rule.is_address and {"address_id", "geohash", "text"} <= columns.get("addresses", frozenset()):
+            name_places(connection, queries.PLACES)
+            columns = columns | {queries.PLACES: frozenset({"address_id", "place"})}
+        connection.execute(queries.make_placed(index, rule, columns))
+        selects.append([queries.together_select(index, rule, columns)])
+    return selects
 
 
 def _columns_of(result: duckdb.DuckDBPyConnection) -> dict[str, NDArray[Any]]:

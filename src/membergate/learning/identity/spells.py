@@ -80,16 +80,16 @@ def link_spells(shared: SharedTokens, rules: LinkRules) -> LinkSpells:
 
 
 def _codes(rules: LinkRules) -> tuple[Ints, Ints]:
-    facets = sorted({rule.facet for rule in rules.rules})
+    facets = sorted({rule.facet for rule in rules.every})
     return (
-        np.array([facets.index(rule.facet) for rule in rules.rules], dtype=np.int64),
-        np.array([rule.weight for rule in rules.rules], dtype=np.int64),
+        np.array([facets.index(rule.facet) for rule in rules.every], dtype=np.int64),
+        np.array([rule.weight for rule in rules.every], dtype=np.int64),
     )
 
 
 def _pairs_within_runs(token: Ints) -> tuple[Ints, Ints]:
     """Give the positions of all pairs, left before right, within runs of equal tokens; runs of one size at a time."""
-    starts = np.flatnonzero(_starts(token))
+    starts = np.flatnonzero(run_starts(token))
     sizes = np.diff(starts, append=len(token))
     none = np.empty(0, dtype=np.int64)
     lefts, rights = [none], [none]
@@ -101,7 +101,7 @@ def _pairs_within_runs(token: Ints) -> tuple[Ints, Ints]:
     return np.concatenate(lefts), np.concatenate(rights)
 
 
-def _starts(*keys: Ints) -> Bools:
+def run_starts(*keys: Ints) -> Bools:
     """Mark where a run of equal keys starts, in arrays ordered by them."""
     is_start = np.ones(len(keys[0]), dtype=bool)
     if len(is_start):
@@ -114,8 +114,8 @@ def _can_reach(pair: Ints, facet: Ints, weight: Ints, threshold: int) -> Bools:
     if not len(pair):
         return np.empty(0, dtype=bool)
     order = np.lexsort((-weight, facet, pair))
-    is_best = _starts(pair[order], facet[order])
-    number = np.cumsum(_starts(pair)) - 1
+    is_best = run_starts(pair[order], facet[order])
+    number = np.cumsum(run_starts(pair)) - 1
     points = np.bincount(number[order][is_best], weights=weight[order][is_best], minlength=number[-1] + 1)
     return np.asarray(points[number] >= threshold)
 
@@ -128,7 +128,7 @@ def _undominated(shared: SharedTokens, facet_of: Ints) -> Ints:
     if not len(shared.pair):
         return np.empty(0, dtype=np.int64)
     order: Ints = np.lexsort((shared.since, -shared.until, shared.rule, facet_of[shared.rule], shared.pair))
-    is_longest = _starts(shared.pair[order], shared.rule[order])
+    is_longest = run_starts(shared.pair[order], shared.rule[order])
     since = shared.since[order]
     since_of_longest = since[is_longest][np.cumsum(is_longest) - 1]
     kept: Ints = order[is_longest | (since < since_of_longest)]
@@ -142,7 +142,7 @@ def _instants(shared: SharedTokens) -> tuple[Ints, Ints]:
     instant = np.concatenate([shared.since, shared.until[ends]])
     order = np.lexsort((instant, pair))
     pair, instant = pair[order], instant[order]
-    is_new = _starts(pair, instant)
+    is_new = run_starts(pair, instant)
     return pair[is_new], instant[is_new]
 
 
@@ -156,9 +156,9 @@ def _points_at(pair: Ints, instant: Ints, shared: SharedTokens, facet_of: Ints, 
     entry = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + first[row]
     holds = (shared.since[entry] <= instant[row]) & (instant[row] < shared.until[entry])
     rule = shared.rule[entry]
-    is_new_facet = np.flatnonzero(_starts(row, facet_of[rule]))
+    is_new_facet = np.flatnonzero(run_starts(row, facet_of[rule]))
     best = np.maximum.reduceat(weight_of[rule] * holds, is_new_facet)
-    points: Ints = np.add.reduceat(best, np.flatnonzero(_starts(row[is_new_facet])))
+    points: Ints = np.add.reduceat(best, np.flatnonzero(run_starts(row[is_new_facet])))
     return points
 
 

@@ -40,6 +40,8 @@ class Places:
         What the data says, -1 where nothing.
     text
         How it is written.
+    original
+        The entry that it is another wording of, NOWHERE if it is none.
     """
 
     latitude: Floats
@@ -48,6 +50,7 @@ class Places:
     kind: Ints
     shown_kind: Ints
     text: tuple[str, ...]
+    original: Ints
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -124,7 +127,8 @@ class PlaceBook:
         is_shy = np.isin(kind, [KIND_INDEX["warehouse"], KIND_INDEX["shop"]])
         shown = np.where(is_shy & happens(rng, 0.5, len(kind)), KIND_INDEX["home"], shown)
         is_known = rng.random(len(kind)) < self.scenario.address_kind_coverage
-        return Places(latitude, longitude, region, kind, np.where(is_known, shown, -1), _texts(rng, region, original))
+        texts = _texts(rng, region, original)
+        return Places(latitude, longitude, region, kind, np.where(is_known, shown, -1), texts, original)
 
     def _add(self, latitude: Floats, longitude: Floats, region: Ints, kind: Ints, original: Ints) -> Ints:
         self._blocks.append((latitude, longitude, region, kind, original))
