@@ -120,6 +120,7 @@ def print_verification(verified: Verified) -> None:
         say(f"note: {warning}")
     for certificate in verified.report.certificates:
         say(certificate.line)
+    say(verified.report.plan.line)
     say("gate: open" if verified.report.judgement.opens else "gate: shut")
     for reason in verified.report.judgement.reasons:
         say(f"  {reason}")

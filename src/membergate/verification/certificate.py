@@ -97,12 +97,14 @@ class CertificateReport:
     ----------
     scope
         `full` or `holders`: what admitted means.
+    regime
+        `promotion` where it is about applications in a promotion and its warm-up alone; empty for all.
     statement
         The sentence that is certified, or that would have been.
     certificate
         The certificate, or its honest absence.
     wealth
-        Largest e-value that the bettor reached; `1 / delta` certifies.
+        The e-value that the bettor ended with; `1 / delta` certifies.
     leaked_operators
         Operators with an admitted merchant, after the cap.
     beyond_cap
@@ -114,6 +116,7 @@ class CertificateReport:
     """
 
     scope: str
+    regime: str
     statement: str
     certificate: Certificate
     wealth: float
@@ -210,7 +213,13 @@ def betting_log_wealth(sums: Floats, alpha: float) -> Floats:
 
 
 def certify(
-    sample: EvaluationSample, scope: str, *, terms: Terms, issued_at: datetime, taken: Text | None = None
+    sample: EvaluationSample,
+    scope: str,
+    *,
+    terms: Terms,
+    issued_at: datetime,
+    taken: Text | None = None,
+    regime: str = "",
 ) -> CertificateReport:
     """Certify a policy's leakage on the probability sample, or say why not and how many operators it would take.
 
@@ -226,14 +235,17 @@ def certify(
         The instant of issue, aware; the expiry counts from it.
     taken
         The policy's disposition of each row; None takes the candidate's.
+    regime
+        What the statement says of the applications' regime; the sample must hold no others.
     """
     admitted = sample.is_sampled & is_among(sample.disposition if taken is None else taken, SCOPES[scope])
     capped = sample.take(_within_cap(sample, admitted, terms.operator_cap))
     largest = _largest_weight(sample, terms)
     by_operator = _leaked_and_admitted(capped)
     sums = (by_operator[:, 0] - terms.tested_alpha * by_operator[:, 1]) / (terms.operator_cap * largest)
-    peak = min(float(betting_log_wealth(sums, terms.tested_alpha).max(initial=0.0)), 700.0)
-    holds = bool(peak >= -np.log(terms.delta))
+    # The wealth at the end, not at its peak: what leaks late must not be outshone by a clean beginning.
+    log_wealth = min(float(betting_log_wealth(sums, terms.tested_alpha)[-1]), 700.0) if len(sums) else 0.0
+    holds = bool(log_wealth >= -np.log(terms.delta))
     weight_share = float(by_operator[:, 1].mean()) / largest if len(by_operator) else 1.0
     bound = (terms.tested_alpha, terms.delta, terms.operator_cap)
     needed = needed_clean_operators(*bound, weight_share=weight_share)
@@ -252,13 +264,14 @@ def certify(
         needed_operators=needed,
         assumptions=_assumptions(sample, terms, largest, beyond),
         valid_until=format_instant(expires),
-        reason="" if holds else _reason(by_operator, leaked, float(np.exp(peak)), terms, (needed, at_half)),
+        reason="" if holds else _reason(by_operator, leaked, float(np.exp(log_wealth)), terms, (needed, at_half)),
     )
     return CertificateReport(
         scope=scope,
-        statement=_statement(scope, certificate, expires),
+        regime=regime,
+        statement=_statement(scope, regime, certificate, expires),
         certificate=certificate,
-        wealth=float(np.exp(peak)),
+        wealth=float(np.exp(log_wealth)),
         leaked_operators=leaked,
         beyond_cap=beyond,
         needed_at_half=at_half,
@@ -305,10 +318,10 @@ def _within_cap(sample: EvaluationSample, admitted: NDArray[np.bool_], cap: int)
     return np.sort(rows[position < cap])
 
 
-def _statement(scope: str, certificate: Certificate, expires: datetime) -> str:
+def _statement(scope: str, regime: str, certificate: Certificate, expires: datetime) -> str:
     who = {"full": "accounts admitted in full", "holders": "accounts that hold a membership, in full or on trial"}[
         scope
-    ]
+    ] + (f", let in during a {regime}" if regime else "")
     return (
         f"Among {who}, at most {certificate.operator_cap} an operator, the merchant share is at most "
         f"{100 * certificate.alpha:g}% with confidence {100 * (1 - certificate.delta):g}%, for {certificate.n:,} "

@@ -11,12 +11,17 @@ import numpy as np
 from membergate.domain.instants import format_instant
 from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
 from membergate.verification.certificate import CertificateReport, Terms, certify
+from membergate.verification.fixed_sequence import SequenceReport, certify_doors
 from membergate.verification.gate import GateJudgement, GateRules, judge
 from membergate.verification.metrics import SCOPES, Metrics, measure
+from membergate.verification.refusals import RefusalCertificate, certify_refusals
 from membergate.verification.sample import EvaluationSample, SplitCheck
+from membergate.verification.sample_sizes import SamplePlan, plan_sample
 from membergate.verification.wording import verdict, warnings
 
 FORMAT = "membergate.verification-report.v1"
+PROMOTION = ("pre_heat", "burst")
+"""Regimes that a promotion's own certificate is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,14 @@ class Report:
     metrics
         The measurements.
     certificates
-        One a scope: over full admissions, over all holders. Each holds at its own confidence.
+        One a scope: over full admissions, over all holders; then both again for promotions alone, where the sample
+        holds any. Each holds at its own confidence.
+    plan
+        How many labels the certificate takes, beside those there are.
+    doors
+        Learn-then-Test: the most lenient threshold of the risk score that each test certifies.
+    refusals
+        One a look-alike: at most a tenth of its genuine people are refused; all hold together.
     judgement
         What the gate says.
     """
@@ -79,6 +91,9 @@ class Report:
     replicates: int
     metrics: Metrics
     certificates: tuple[CertificateReport, ...]
+    plan: SamplePlan
+    doors: SequenceReport
+    refusals: tuple[RefusalCertificate, ...]
     judgement: GateJudgement
 
 
@@ -134,6 +149,7 @@ def build_report(
         lineage=dict(sorted((lineage or {}).items())),
     )
     metrics = measure(sample, bootstrap, level=level)
+    terms = terms or Terms()
     return Report(
         format=FORMAT,
         origin=origin,
@@ -143,14 +159,31 @@ def build_report(
         level=level,
         replicates=replicates,
         metrics=metrics,
-        certificates=_certificates(sample, terms or Terms(), observed_until or produced_at),
+        certificates=_certificates(sample, terms, observed_until or produced_at),
+        plan=_plan(sample, terms),
+        doors=certify_doors(sample, terms),
+        refusals=certify_refusals(sample, terms),
         judgement=judge(sample, bootstrap, rules=rules),
     )
 
 
 def _certificates(sample: EvaluationSample, terms: Terms, issued_at: datetime) -> tuple[CertificateReport, ...]:
-    """Certify every scope."""
-    return tuple(certify(sample, scope, terms=terms, issued_at=issued_at) for scope in SCOPES)
+    """Certify every scope; and, where the sample holds applications in promotions, those by themselves."""
+    found = [certify(sample, scope, terms=terms, issued_at=issued_at) for scope in SCOPES]
+    regimes = sample.groups.get("regime")
+    if regimes is not None and (in_promotion := sample.is_sampled & np.isin(regimes, PROMOTION)).any():
+        promoted = sample.take(np.flatnonzero(in_promotion))
+        found += [certify(promoted, scope, terms=terms, issued_at=issued_at, regime="promotion") for scope in SCOPES]
+    return tuple(found)
+
+
+def _plan(sample: EvaluationSample, terms: Terms) -> SamplePlan:
+    """Tell how many labels the certificate takes, and how long that is at the pace of this sample."""
+    sampled = sample.is_sampled
+    submitted, weight = sample.submitted_at[sampled], sample.weight[sampled]
+    days = float((submitted.max() - submitted.min()) / np.timedelta64(1, "D")) if len(submitted) else 0.0
+    share = float(weight.mean() / weight.max()) if len(weight) else 1.0
+    return plan_sample(terms, operators=len(np.unique(sample.operator_ids[sampled])), days=days, weight_share=share)
 
 
 def to_json(report: Report) -> bytes:
