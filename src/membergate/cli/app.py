@@ -8,7 +8,19 @@ import typer
 from typer.main import get_command
 
 from membergate import __version__
-from membergate.cli import demonstrations, doors, lists, mappings, markets, members, models, orders, policies, replays
+from membergate.cli import (
+    demonstrations,
+    doors,
+    keys,
+    lists,
+    mappings,
+    markets,
+    members,
+    models,
+    orders,
+    policies,
+    replays,
+)
 from membergate.cli.rendering import ERR, print_error
 from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
 
@@ -22,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demonstrations, markets, mappings, models, doors, orders, members, lists, policies, replays):
+for room in (demonstrations, markets, mappings, models, doors, keys, orders, members, lists, policies, replays):
     room.register(app)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 
 from membergate.domain.decision import Decision
@@ -12,11 +12,10 @@ from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, RefusedError
 from membergate.domain.instants import Clock, format_instant
 from membergate.domain.labels import LabelGrade
-from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 from membergate.domain.membership import Appeal, AppealState
-from membergate.operations.lists import entry_id_of, open_record
+from membergate.operations.lists import open_record
 from membergate.operations.notices import notice_of
-from membergate.operations.sweep import reversal
+from membergate.operations.sweep import clearance, reversal
 from membergate.operations.workspace import Workspace
 from membergate.store import InboxEvent, OperationalRecord
 
@@ -170,20 +169,7 @@ def rule_on(
 
 
 def _reverse(record: OperationalRecord, decision: Decision, appeal: Appeal, at: datetime) -> Decision | None:
-    entry = ListEntry(
-        entry_id=entry_id_of("m", "appeal", appeal.appeal_id),
-        risk_list=RiskList.ALLOW,
-        subject=Subject(SubjectType.ACCOUNT, decision.account_id),
-        reason_code=CLEARED,
-        grade=LabelGrade.L0,
-        source=appeal.decided_by,
-        is_manual=True,
-        confidence=1.0,
-        recorded_at=at,
-        starts_at=at,
-        expires_at=at + timedelta(days=CLEARED_DAYS),
-        decision_id=decision.decision_id,
-    )
+    entry = clearance(decision, CLEARED, by=appeal.decided_by, at=at, days=CLEARED_DAYS)
     record.lists.change([entry], at=at, by=appeal.decided_by)
     disposition = _REVERSED.get(decision.checkpoint)
     if disposition is None:

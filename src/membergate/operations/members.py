@@ -133,6 +133,9 @@ class Members:
     def all(self, account_ids: Sequence[str], at: datetime, names: Collection[str]) -> Iterator[Member]:
         """Give what is witnessed about many accounts as of an instant, some at a time, nothing kept."""
         wanted = frozenset({*_ALWAYS, *names})
+        if self.desk.lists is not None:
+            with self._lock:
+                self.desk.lists.refresh()
         for start in range(0, len(account_ids), _ACCOUNTS_AT_ONCE):
             some = account_ids[start : start + _ACCOUNTS_AT_ONCE]
             with self._lock:
@@ -182,7 +185,8 @@ def _member(account_id: str, case: Case, at: datetime, names: frozenset[str]) ->
 
 def _last(decisions: Sequence[Decision], checkpoint: Checkpoint) -> Decision | None:
     there = [decision for decision in decisions if decision.checkpoint is checkpoint]
-    return max(there, key=lambda decision: (decision.as_of, decision.decided_at), default=None)
+    # at one instant a person's word, which keeps, comes after the sweep's
+    return max(there, key=lambda d: (d.as_of, d.decided_at, d.disposition is Disposition.KEEP), default=None)
 
 
 def _after(sweep: Decision, admission: Decision | None) -> MemberStanding:

@@ -56,13 +56,22 @@ def find_policy(workspace: Workspace, name: str) -> Policy:
         return live_policy(workspace)
     if Path(name).is_file():
         return read_policy(Path(name))
-    if workspace.record.exists():
-        with open_record(workspace) as record:
-            for event in reversed(record.policies.history()):
-                if name in {f"{event.name}-{event.version}", event.digest}:
-                    return _recorded(record, event.digest)
+    recorded = recorded_policy(workspace, name)
+    if recorded is not None:
+        return recorded
     allowed = f"a file, {', '.join(SHIPPED)}, live, or NAME-VERSION of membergate policy history"
     raise PolicyError(f"there is no policy {name!r}", where=str(workspace.root), allowed=allowed)
+
+
+def recorded_policy(workspace: Workspace, name: str) -> Policy | None:
+    """Load a policy that is on record by NAME-VERSION or digest; None where there is none. No file is looked for."""
+    if not workspace.record.exists():
+        return None
+    with open_record(workspace) as record:
+        for event in reversed(record.policies.history()):
+            if name in {f"{event.name}-{event.version}", event.digest}:
+                return _recorded(record, event.digest)
+    return None
 
 
 def submit(workspace: Workspace, policy: Policy, *, by: str, clock: Clock) -> bool:

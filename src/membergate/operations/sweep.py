@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from membergate.deciding.policy import Policy, Reason, counterfactual, decide
@@ -14,14 +14,19 @@ from membergate.domain.disposition import Checkpoint, Disposition, severity
 from membergate.domain.errors import BadInputError, RefusedError
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import Clock, format_instant
+from membergate.domain.labels import LabelGrade
+from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 from membergate.domain.membership import MemberStanding, Notice, Standing
 from membergate.operations.admission import draw, version_of
-from membergate.operations.lists import open_record
+from membergate.operations.lists import entry_id_of, open_record
 from membergate.operations.members import Member, Members
 from membergate.operations.notices import notice_of
 from membergate.operations.orders import members_of
 from membergate.operations.workspace import Workspace
+from membergate.store import OperationalRecord
 
+SPARED_DAYS = 30
+"""For how long who was reinstated stands on the allow list."""
 _DECISIONS_AT_ONCE = 1_000
 _OF_STANDING = {Standing.SUSPENDED: Disposition.SUSPEND_BENEFIT, Standing.TERMINATED: Disposition.TERMINATE}
 
@@ -117,20 +122,45 @@ def reinstate(workspace: Workspace, account_id: str, *, by: str, note: str, cloc
     BadInputError
         If nobody is named.
     """
+    with open_record(workspace) as record:
+        return reinstate_in(record, account_id, by=by, note=note, clock=clock)
+
+
+def reinstate_in(record: OperationalRecord, account_id: str, *, by: str, note: str, clock: Clock) -> Decision:
+    """Take back what a sweep did to a member, in a record that is open.
+
+    Parameters
+    ----------
+    record
+        The record.
+    account_id
+        Whom.
+    by, note
+        Who does it, and why.
+    clock
+        Gives the present.
+
+    Raises
+    ------
+    RefusedError
+        If no sweep took anything from the account.
+    BadInputError
+        If nobody is named.
+    """
     if not by.strip():
         raise BadInputError("nobody is named", where="by", allowed="who takes it back")
     now = clock()
-    with open_record(workspace) as record:
-        last = record.latest_of(account_id, Checkpoint.SWEEP)
-        if last is None or last.disposition is Disposition.KEEP:
-            raise RefusedError(
-                "no sweep took anything from this account",
-                where=f"account {account_id[:80]!r}",
-                next_step="membergate sweep notices",
-            )
-        decision = reversal(last, Disposition.KEEP, Reason.REINSTATED, by=by, note=note, at=now)
-        record.record([decision])
-        record.memberships.tell([notice_of(decision, "reinstated", now)])
+    last = record.latest_of(account_id, Checkpoint.SWEEP)
+    if last is None or last.disposition is Disposition.KEEP:
+        raise RefusedError(
+            "no sweep took anything from this account",
+            where=f"account {account_id[:80]!r}",
+            next_step="membergate sweep notices",
+        )
+    decision = reversal(last, Disposition.KEEP, Reason.REINSTATED, by=by, note=note, at=now)
+    record.lists.change([clearance(decision, Reason.REINSTATED, by=by, at=now, days=SPARED_DAYS)], at=now, by=by)
+    record.record([decision])
+    record.memberships.tell([notice_of(decision, "reinstated", now)])
     return decision
 
 
@@ -168,6 +198,36 @@ def reversal(
         explore=False,
         propensity=None,
         contributions=(),
+    )
+
+
+def clearance(decision: Decision, reason: str, *, by: str, at: datetime, days: int) -> ListEntry:
+    """Give the entry on the allow list that keeps rules from taking at once what a person gave back.
+
+    Parameters
+    ----------
+    decision
+        The decision, which names the account.
+    reason
+        Its reason code.
+    by
+        Who gave it back.
+    at, days
+        From when, and for how long.
+    """
+    return ListEntry(
+        entry_id=entry_id_of("m", "clearance", decision.decision_id, reason),
+        risk_list=RiskList.ALLOW,
+        subject=Subject(SubjectType.ACCOUNT, decision.account_id),
+        reason_code=reason,
+        grade=LabelGrade.L0,
+        source=by,
+        is_manual=True,
+        confidence=1.0,
+        recorded_at=at,
+        starts_at=at,
+        expires_at=at + timedelta(days=days),
+        decision_id=decision.decision_id,
     )
 
 

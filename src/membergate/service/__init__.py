@@ -1,10 +1,25 @@
 """The door for programs: decisions over HTTP, each recorded before it is answered."""
 
+from membergate.service.access import Gatekeeper
 from membergate.service.app import create_app
 from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.desks import desks_of
 from membergate.service.door import Desks, Door
+from membergate.service.identity import IdentityProvider, ProviderSettings, provider_of
 from membergate.service.serving import serve
 from membergate.service.settings import ServiceSettings
 
-__all__ = ["AdmissionDesk", "Desks", "Door", "OrderDesk", "ServiceSettings", "create_app", "desks_of", "serve"]
+__all__ = [
+    "AdmissionDesk",
+    "Desks",
+    "Door",
+    "Gatekeeper",
+    "IdentityProvider",
+    "OrderDesk",
+    "ProviderSettings",
+    "ServiceSettings",
+    "create_app",
+    "desks_of",
+    "provider_of",
+    "serve",
+]

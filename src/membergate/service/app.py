@@ -10,16 +10,24 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from membergate.domain.errors import MembergateError
 from membergate.domain.instants import Clock
+from membergate.operations.workspace import Workspace
+from membergate.service.access import Gatekeeper
 from membergate.service.desk import AdmissionDesk
 from membergate.service.door import Desks, Door
+from membergate.service.event_routes import EVENT_ROUTES
 from membergate.service.guarding import add_security_headers, only_hosts
+from membergate.service.limits import TimeLimits
+from membergate.service.member_routes import MEMBER_ROUTES
+from membergate.service.metrics import METRIC_ROUTES, Counting, Metrics
 from membergate.service.problems import answer_http_error, answer_membergate_error, answer_unforeseen, problem
-from membergate.service.routes import ROUTES
+from membergate.service.routes import DECISION_ROUTES
+from membergate.service.rule_routes import RULE_ROUTES
 from membergate.service.settings import ServiceSettings
 from membergate.store import OperationalRecord
 
@@ -30,6 +38,8 @@ def create_app(
     clock: Clock,
     *,
     settings: ServiceSettings | None = None,
+    gatekeeper: Gatekeeper | None = None,
+    workspace: Workspace | None = None,
 ) -> Litestar:
     """Put the routes around a desk and a record.
 
@@ -43,6 +53,10 @@ def create_app(
         Gives the present.
     settings
         The door's limits; safe defaults where None.
+    gatekeeper
+        Tells who asks; where None, one that asks for keys as soon as there are any.
+    workspace
+        Whose lists and policies may be led over HTTP; None where nothing but decisions is given.
 
     Returns
     -------
@@ -51,15 +65,24 @@ def create_app(
         the door, whose desks may be exchanged.
     """
     limits = settings or ServiceSettings()
-    door = Door(desks if isinstance(desks, Desks) else Desks(desks), store, clock, limits)
+    metrics = Metrics()
+    given = desks if isinstance(desks, Desks) else Desks(desks)
+    door = Door(given, store, clock, limits, on_decided=metrics.decided, workspace=workspace)
 
     def provide_door() -> Door:
         return door
 
+    def provide_metrics() -> Metrics:
+        return metrics
+
     return Litestar(
-        ROUTES,
-        dependencies={"door": Provide(provide_door, sync_to_thread=False)},
-        guards=[only_hosts(limits.allowed_hosts)],
+        [*DECISION_ROUTES, *MEMBER_ROUTES, *EVENT_ROUTES, *RULE_ROUTES, *METRIC_ROUTES],
+        dependencies={
+            "door": Provide(provide_door, sync_to_thread=False),
+            "metrics": Provide(provide_metrics, sync_to_thread=False),
+        },
+        guards=[only_hosts(limits.allowed_hosts), (gatekeeper or Gatekeeper(store, clock)).guard()],
+        middleware=[DefineMiddleware(Counting, metrics=metrics), DefineMiddleware(TimeLimits, settings=limits)],
         before_send=[add_security_headers],
         exception_handlers={
             MembergateError: answer_membergate_error,

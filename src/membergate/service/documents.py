@@ -128,6 +128,15 @@ class OrderDecisionAnswer(DecisionAnswer, frozen=True, kw_only=True):
     lines: list[LineAnswer]
 
 
+class Outcome(Struct, frozen=True):
+    """What came of a question, without the evidence."""
+
+    decision_id: str
+    checkpoint: Checkpoint
+    disposition: Disposition
+    reason_codes: tuple[str, ...]
+
+
 class Alive(Struct, frozen=True):
     """The process answers."""
 

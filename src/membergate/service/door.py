@@ -18,6 +18,7 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock, format_instant, parse_instant
 from membergate.operations.admission import AdmissionRequest
 from membergate.operations.orders import OrderAnswer, OrderRequest
+from membergate.operations.workspace import Workspace
 from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.documents import AdmissionQuestion, OrderQuestion
 from membergate.service.problems import NotHereError
@@ -68,13 +69,41 @@ class Door:
         Our own clock, against which a client's instants are held.
     settings
         The door's limits.
+    on_decided
+        Told of every decision that is answered, repeats too.
+    workspace
+        Whose lists and policies may be led from here; None where nothing but decisions is given.
     """
 
-    def __init__(self, desks: Desks, store: OperationalRecord, clock: Clock, settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        desks: Desks,
+        store: OperationalRecord,
+        clock: Clock,
+        settings: ServiceSettings,
+        *,
+        on_decided: Told | None = None,
+        workspace: Workspace | None = None,
+    ) -> None:
         self.desks = desks
         self.store = store
         self.clock = clock
         self.settings = settings
+        self._on_decided = on_decided or _tell_nobody
+        self._workspace = workspace
+
+    @property
+    def place(self) -> Workspace:
+        """The workspace.
+
+        Raises
+        ------
+        NotHereError
+            If there is none.
+        """
+        if self._workspace is None:
+            raise NotHereError("lists and policies are not led from here", next_step="membergate serve")
+        return self._workspace
 
     def decide(self, question: AdmissionQuestion, key: str | None = None) -> Decision:
         """Decide a question, put the decision on record, and give it back as it stands there.
@@ -99,8 +128,11 @@ class Door:
         request = AdmissionRequest(
             question.account_id, question.application_id, self._instant(question.as_of, "body.as_of")
         )
-        if key is None:
-            return self._decide(request)
+        decision = self._decide(request) if key is None else self._decide_once(question, request, key)
+        self._on_decided(decision)
+        return decision
+
+    def _decide_once(self, question: AdmissionQuestion, request: AdmissionRequest, key: str) -> Decision:
         body = msgspec.json.encode(question, order="sorted").decode()
         digest = sha256(body.encode()).hexdigest()
         known = self.store.questions.find(_ADMISSION, key, digest)
@@ -149,6 +181,7 @@ class Door:
         answered = self._orders(desks).decide(request, self.clock)
         if desks.on_recorded is not None:
             desks.on_recorded(answered.decision)
+        self._on_decided(answered.decision)
         return answered
 
     def release(self, order_id: str) -> int:
@@ -207,3 +240,7 @@ class Door:
                 allowed=f"from {format_instant(_EARLIEST)} to the present, {format_instant(latest)}",
             )
         return instant
+
+
+def _tell_nobody(_decision: Decision) -> None:
+    """Do nothing: nobody counts."""

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, SerializationException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard, Message, Scope
 
-_HEADERS = (
+SECURITY_HEADERS = (
     # nothing that we answer is a page: no browser may run, frame, sniff, cache or refer from it
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -19,14 +19,17 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+"""What every response carries."""
 
+MEDIA_TYPES = "media_types"
+"""The handler's option that names the content types that its body may be declared as."""
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 async def add_security_headers(message: Message, _scope: Scope) -> None:
     """Add the headers that every response carries, whatever it is."""
     if message["type"] == "http.response.start":
-        message["headers"] = [*message["headers"], *_HEADERS]
+        message["headers"] = [*message["headers"], *SECURITY_HEADERS]
 
 
 def only_hosts(allowed: tuple[str, ...]) -> Guard:
@@ -47,15 +50,17 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
     return guard
 
 
-async def only_json(connection: Connection, _handler: BaseRouteHandler) -> None:
+async def only_json(connection: Connection, handler: BaseRouteHandler) -> None:
     """Refuse bodies that are not declared as JSON, are none, or are nested deeper than anybody could read.
 
     A foreign web page may send any other content type to a service on loopback without asking first.
     """
     declared = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if declared != "application/json":
+    allowed = handler.opt.get(MEDIA_TYPES, ("application/json",))
+    if declared not in allowed:
         raise HTTPException(
-            status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail="the body must be declared as application/json"
+            status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            detail=f"the body must be declared as {' or '.join(allowed)}",
         )
     try:
         await Request[Any, Any, Any](connection.scope, connection.receive).json()  # read once, then kept in the scope

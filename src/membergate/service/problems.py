@@ -6,6 +6,7 @@ from http import HTTPStatus
 from traceback import format_exception
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -108,8 +109,17 @@ def problem(
     status: HTTPStatus, headers: dict[str, str] | None = None, /, *, code: str, what: str, **details: str
 ) -> Response[Problem]:
     """Build a response with a problem document."""
-    document = Problem(f"urn:membergate:problem:{code}", status.phrase, status, what, code, what, **details)
+    document = _document(status, code, what, details)
     return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def problem_document(status: HTTPStatus, *, code: str, what: str, **details: str) -> bytes:
+    """Write a problem document for those who answer without the framework."""
+    return msgspec.json.encode(_document(status, code, what, details))
+
+
+def _document(status: HTTPStatus, code: str, what: str, details: dict[str, str]) -> Problem:
+    return Problem(f"urn:membergate:problem:{code}", status.phrase, status, what, code, what, **details)
 
 
 def _traceback(error: Exception) -> str:

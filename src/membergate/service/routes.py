@@ -7,16 +7,18 @@ from typing import Annotated
 
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
+from membergate.domain.access import Scope
 from membergate.domain.errors import MembergateError
+from membergate.service.answers import WITH_BODY, asks_for, open_to_all, refusals
 from membergate.service.documents import (
     AdmissionQuestion,
     Alive,
     DecisionAnswer,
     OrderDecisionAnswer,
     OrderQuestion,
+    Outcome,
     Ready,
     Released,
     answer,
@@ -24,7 +26,7 @@ from membergate.service.documents import (
 )
 from membergate.service.door import Door
 from membergate.service.guarding import only_json
-from membergate.service.problems import MEDIA_TYPE, NotReadyError, Problem
+from membergate.service.problems import NotReadyError
 from membergate.store.codec import LONGEST_ID
 
 LARGEST_ORDER_BYTES = 131_072
@@ -40,28 +42,15 @@ IdempotencyKey = Annotated[
 ]
 
 
-def _refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
-    return {
-        int(status): ResponseSpec(Problem, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE)
-        for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST, *statuses)
-    }
-
-
 @post(
     "/v1/decisions/admission",
+    **asks_for(Scope.DECIDE),
     guards=[only_json],
     status_code=HTTPStatus.OK,
     sync_to_thread=True,
     tags=["decisions"],
     summary="May this account join?",
-    responses=_refusals(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *WITH_BODY),
 )
 def decide_admission(
     data: JSONBody[AdmissionQuestion], door: NamedDependency[Door], idempotency_key: IdempotencyKey = None
@@ -72,20 +61,14 @@ def decide_admission(
 
 @post(
     "/v1/decisions/order",
+    **asks_for(Scope.ORDER),
     guards=[only_json],
     request_max_body_size=LARGEST_ORDER_BYTES,
     status_code=HTTPStatus.OK,
     sync_to_thread=True,
     tags=["decisions"],
     summary="May this order use a member's benefits, and how much of them?",
-    responses=_refusals(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *WITH_BODY),
 )
 def decide_order(data: JSONBody[OrderQuestion], door: NamedDependency[Door]) -> OrderDecisionAnswer:
     """Decide an order. Its id is its idempotency key: a repeat gives the same answer, other content is refused."""
@@ -94,11 +77,12 @@ def decide_order(data: JSONBody[OrderQuestion], door: NamedDependency[Door]) -> 
 
 @post(
     "/v1/orders/{order_id:str}/release",
+    **asks_for(Scope.ORDER),
     status_code=HTTPStatus.OK,
     sync_to_thread=True,
     tags=["decisions"],
     summary="A cancelled order gives back what it used of its limits",
-    responses=_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=refusals(HTTPStatus.NOT_FOUND),
 )
 def release_order(order_id: FromPath[str], door: NamedDependency[Door]) -> Released:
     """Give back what an order used. Repeating it does no harm; an order that was given back stays without benefits."""
@@ -107,17 +91,32 @@ def release_order(order_id: FromPath[str], door: NamedDependency[Door]) -> Relea
 
 @get(
     "/v1/decisions/{decision_id:str}",
+    **asks_for(Scope.READ),
     sync_to_thread=True,
     tags=["decisions"],
     summary="A decision, again",
-    responses=_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=refusals(HTTPStatus.NOT_FOUND),
 )
 def read_decision(decision_id: FromPath[str], door: NamedDependency[Door]) -> DecisionAnswer:
     """Read a decision that is on record, with its evidence and its explanation."""
     return answer(door.decision(decision_id))
 
 
-@get("/health", sync_to_thread=False, tags=["operation"], summary="Is the process alive?", responses=_refusals())
+@get(
+    "/v1/decisions/{decision_id:str}/outcome",
+    **asks_for(Scope.OUTCOME),
+    sync_to_thread=True,
+    tags=["decisions"],
+    summary="What came of it, without the evidence",
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+def read_outcome(decision_id: FromPath[str], door: NamedDependency[Door]) -> Outcome:
+    """Read a decision as partners and store owners may see it: the disposition and its reason codes."""
+    decision = door.decision(decision_id)
+    return Outcome(decision.decision_id, decision.checkpoint, decision.disposition, decision.reason_codes)
+
+
+@get("/health", sync_to_thread=False, tags=["operation"], summary="Is the process alive?", responses=open_to_all())
 def health() -> Alive:
     """Tell that the process answers; it asks nothing else."""
     return Alive("alive")
@@ -128,7 +127,7 @@ def health() -> Alive:
     sync_to_thread=True,
     tags=["operation"],
     summary="Can it decide?",
-    responses=_refusals(HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=open_to_all(HTTPStatus.SERVICE_UNAVAILABLE),
 )
 def ready(door: NamedDependency[Door]) -> Ready:
     """Tell with which model and policy the service decides.
@@ -145,5 +144,5 @@ def ready(door: NamedDependency[Door]) -> Ready:
     return Ready("ready", model_version, policy_version)
 
 
-ROUTES = [decide_admission, decide_order, release_order, read_decision, health, ready]
-"""Every route of the service."""
+DECISION_ROUTES = [decide_admission, decide_order, release_order, read_decision, read_outcome, health, ready]
+"""The routes about decisions, and about the service itself."""

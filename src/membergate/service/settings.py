@@ -19,8 +19,14 @@ class ServiceSettings:
         Longest request body, in bytes.
     clock_tolerance
         How far a client's `as_of` may run ahead of our clock.
+    body_time_limit
+        How long a client may take to send its body.
+    answer_time_limit
+        How long an answer may take; after that the client gets 503 and may ask again.
     """
 
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     max_body_bytes: int = 16_384
     clock_tolerance: timedelta = timedelta(seconds=5)
+    body_time_limit: timedelta = timedelta(seconds=10)
+    answer_time_limit: timedelta = timedelta(seconds=30)

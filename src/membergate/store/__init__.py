@@ -4,6 +4,7 @@ from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
 from membergate.store.inbox import EventInbox, InboxEvent
+from membergate.store.keys import ApiKey, ApiKeyRecord
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.opening import open_store
@@ -15,6 +16,8 @@ from membergate.store.velocity import VelocityLog
 from membergate.store.velocity_redis import RedisVelocity
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyRecord",
     "CapLedger",
     "EventInbox",
     "InboxEvent",

@@ -18,6 +18,7 @@ from membergate.store.caps import CapLedger
 from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.inbox import EventInbox
+from membergate.store.keys import ApiKeyRecord
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.policies import PolicyRecord
@@ -79,6 +80,7 @@ class OperationalRecord:
         self.memberships = MembershipRecord(engine, origin)
         self.inbox = EventInbox(engine, origin)
         self.velocity = VelocityLog(engine, origin)
+        self.keys = ApiKeyRecord(engine, origin)
 
     def record(self, decisions: Sequence[Decision]) -> int:
         """Put decisions on record, all or none; when it returns, they are safe on disk.

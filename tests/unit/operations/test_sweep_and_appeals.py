@@ -69,9 +69,9 @@ def test_a_sweep_judges_every_member_and_tells_what_changed(live: Workspace, swe
     one = next(d for d in swept.changes if d.disposition is Disposition.ADMIT_CAPPED)
     back = reinstate(live, one.account_id, by="anna", note="", clock=shop.clock)
     again = sweep(live, clock=shop.clock, is_trial_run=True)
-    assert [d.account_id for d in again.changes] == [one.account_id]
-    assert again.judged == swept.judged
-    assert notices(live)[-1].decision_id == back.decision_id
+    assert not again.changes
+    assert again.judged["keep"] == swept.judged["keep"] + 1  # who was reinstated is spared for a while
+    assert back.decision_id in {notice.decision_id for notice in notices(live, one.account_id)}
 
 
 def test_a_suspension_is_taken_back_by_a_person(live: Workspace, swept: Swept, shop: Any) -> None:
