@@ -20,6 +20,7 @@ from membergate.cli import (
     orders,
     policies,
     replays,
+    webhooks,
 )
 from membergate.cli.rendering import ERR, print_error
 from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
@@ -34,7 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demonstrations, markets, mappings, models, doors, keys, orders, members, lists, policies, replays):
+_ROOMS = (
+    demonstrations,
+    markets,
+    mappings,
+    models,
+    doors,
+    keys,
+    orders,
+    members,
+    lists,
+    policies,
+    replays,
+    webhooks,
+)
+for room in _ROOMS:
     room.register(app)
 
 

@@ -19,7 +19,6 @@ from membergate.cli.settings import (
     instant,
     present,
 )
-from membergate.domain.errors import BadInputError
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import format_instant
 
@@ -27,12 +26,8 @@ if TYPE_CHECKING:
     from membergate.learning.identity import Link
     from membergate.operations.admit import Admitted
     from membergate.operations.explain import Explanation
-    from membergate.store import OperationalRecord
 
 LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
-
-
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def register(app: typer.Typer) -> None:
@@ -142,15 +137,6 @@ def _value(evidence: Evidence) -> str:
     return f"{evidence.value:.4g}" if isinstance(evidence.value, float) else str(evidence.value)
 
 
-def _require_key(record: OperationalRecord, host: str) -> None:
-    if not record.keys.all():
-        raise BadInputError(
-            "nobody could get in: outside loopback the service asks for keys, and there is none",
-            where=host,
-            next_step="membergate keys create NAME --role analyst --by YOU, or --oidc-issuer",
-        )
-
-
 def serve(
     *,
     host: Annotated[str, typer.Option(help="Loopback unless told otherwise.")] = "127.0.0.1",
@@ -170,24 +156,19 @@ def serve(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Answer for decisions about applications and orders over HTTP, from the live model and policy."""
-    from membergate.operations.history import History
     from membergate.operations.workspace import Workspace
-    from membergate.service import Gatekeeper, ServiceSettings, create_app, desks_of, provider_of
-    from membergate.service import serve as serve_app
-    from membergate.store import open_store
+    from membergate.service import Door, ServiceSettings, provider_of, serve_workspace
 
-    place = Workspace(workspace)
-    provider = provider_of(oidc_issuer, oidc_audience, oidc_roles_claim)
-    history = History(place.warehouse())
-    place.required_live()
-    record = open_store(place.record)
-    is_open = host in LOOPBACK
-    if not is_open and provider is None:
-        _require_key(record, host)
-    desks = desks_of(place, history, record, present, fill_as_of=present())
-    settings = ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else ServiceSettings()
-    gatekeeper = Gatekeeper(record, present, provider=provider, is_strict=not is_open)
-    versions = f"model {desks.admission.model_version}, policy {desks.admission.policy_version}"
-    say(f"{versions}: http://{host}:{port} (OpenAPI at /schema)")
-    app = create_app(desks, record, present, settings=settings, gatekeeper=gatekeeper, workspace=place)
-    serve_app(app, host, port)
+    def tell(door: Door) -> None:
+        model, policy = door.readiness()
+        say(f"model {model}, policy {policy}: http://{host}:{port} (OpenAPI at /schema)")
+
+    serve_workspace(
+        Workspace(workspace),
+        present,
+        host=host,
+        port=port,
+        settings=ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else None,
+        provider=provider_of(oidc_issuer, oidc_audience, oidc_roles_claim),
+        on_ready=tell,
+    )

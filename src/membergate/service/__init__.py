@@ -6,7 +6,7 @@ from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.desks import desks_of
 from membergate.service.door import Desks, Door
 from membergate.service.identity import IdentityProvider, ProviderSettings, provider_of
-from membergate.service.serving import serve
+from membergate.service.serving import serve, serve_workspace
 from membergate.service.settings import ServiceSettings
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "desks_of",
     "provider_of",
     "serve",
+    "serve_workspace",
 ]

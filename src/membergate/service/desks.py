@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Lock
 
@@ -24,7 +25,7 @@ def desks_of(
     record: OperationalRecord,
     clock: Clock,
     *,
-    lock: Lock | None = None,
+    lock: AbstractContextManager[object] | None = None,
     fill_as_of: datetime | None = None,
 ) -> Desks:
     """Set up the desks with the live model and policy.

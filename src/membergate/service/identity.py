@@ -6,17 +6,16 @@ import json
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import jwt
 
 from membergate.domain.access import SCOPES_OF, Principal, Role
 from membergate.domain.errors import BadInputError
+from membergate.domain.urls import require_safe_url
 from membergate.service.problems import NotReadyError
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _TIMEOUT_S = 5
 _KEYS_LAST_S = 300
 _LEEWAY_S = 10
@@ -51,7 +50,7 @@ class ProviderSettings:
 
     def __post_init__(self) -> None:
         for url in (self.issuer, *([self.keys_url] if self.keys_url else [])):
-            _require_safe(url)
+            require_safe_url(url)
         if not self.audience or not self.roles_claim:
             raise BadInputError("tokens must be for somebody", allowed="an audience and a roles claim")
 
@@ -123,7 +122,7 @@ class IdentityProvider:
                 document = json.load(answer)
             if document["issuer"] != issuer:
                 raise NotReadyError("the provider's document names another issuer", where=where, allowed=issuer)
-            _require_safe(document["jwks_uri"])
+            require_safe_url(document["jwks_uri"])
         except (OSError, ValueError, KeyError, TypeError, BadInputError) as error:
             raise NotReadyError("the identity provider cannot be read", where=where, next_step=str(error)) from error
         return str(document["jwks_uri"])
@@ -134,13 +133,3 @@ def _roles(claim: Any) -> set[Role]:
     words = claim.split() if isinstance(claim, str) else claim
     known = set(Role)
     return {Role(word) for word in words[:_MOST_ROLES] if word in known} if isinstance(words, list) else set()
-
-
-def _require_safe(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    except (ValueError, AttributeError):
-        is_safe = False
-    if not is_safe:
-        raise BadInputError("this is no safe URL", where=str(url)[:200], allowed="https://…, or http:// on loopback")

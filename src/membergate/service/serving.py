@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from litestar import Litestar
 
 from membergate.domain.errors import BadInputError
+from membergate.domain.instants import Clock
+from membergate.operations.history import History
+from membergate.operations.workspace import Workspace
+from membergate.service.access import Gatekeeper
+from membergate.service.app import create_app
+from membergate.service.desks import desks_of
+from membergate.service.door import Door
+from membergate.service.identity import IdentityProvider
+from membergate.service.reloading import Reloader
+from membergate.service.sending import Sender
+from membergate.service.settings import ServiceSettings
+from membergate.store import open_store
 
 DEFAULT_PORT = 8420
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Addresses that only this machine reaches."""
 _KEEP_ALIVE_S = 5
 _DRAIN_S = 15
 
@@ -67,3 +82,63 @@ def serve(app: Litestar, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> N
         ) from None
     with listening:
         make_server(app, host, port).run(sockets=[listening])
+
+
+def serve_workspace(
+    workspace: Workspace,
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    settings: ServiceSettings | None = None,
+    provider: IdentityProvider | None = None,
+    on_ready: Callable[[Door], object] | None = None,
+) -> None:
+    """Serve what is live in a workspace, follow what is published and loaded, and deliver what waits in the outbox.
+
+    Parameters
+    ----------
+    workspace
+        Holds what is live.
+    clock
+        Gives the present.
+    host, port
+        Where to listen.
+    settings
+        The door's limits.
+    provider
+        Reads people's tokens.
+    on_ready
+        Told of the door before anybody is let in.
+
+    Raises
+    ------
+    BadInputError
+        If nobody can listen there, or nobody could get in.
+    WorkspaceError
+        If nothing is live.
+    """
+    history = History(workspace.warehouse())
+    workspace.required_live()
+    record = open_store(workspace.record)
+    is_open = host in LOOPBACK
+    if not is_open and provider is None and not record.keys.all():
+        raise BadInputError(
+            "nobody could get in: outside loopback the service asks for keys, and there is none",
+            where=host,
+            next_step="membergate keys create NAME --role analyst --by YOU, or --oidc-issuer",
+        )
+    desks = desks_of(workspace, history, record, clock, fill_as_of=clock())
+    gatekeeper = Gatekeeper(record, clock, provider=provider, is_strict=not is_open)
+    app = create_app(desks, record, clock, settings=settings, gatekeeper=gatekeeper, workspace=workspace)
+    door: Door = app.state.door
+    if on_ready is not None:
+        on_ready(door)
+    reloader, sender = Reloader(door, workspace, history, clock), Sender(record.outbox, clock)
+    reloader.start()
+    sender.start()
+    try:
+        serve(app, host, port)
+    finally:
+        reloader.stop()
+        sender.stop()

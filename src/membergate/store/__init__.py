@@ -8,6 +8,7 @@ from membergate.store.keys import ApiKey, ApiKeyRecord
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.opening import open_store
+from membergate.store.outbox import TOLD, Message, Outbox, Webhook
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
 from membergate.store.record import OperationalRecord
@@ -16,6 +17,7 @@ from membergate.store.velocity import VelocityLog
 from membergate.store.velocity_redis import RedisVelocity
 
 __all__ = [
+    "TOLD",
     "ApiKey",
     "ApiKeyRecord",
     "CapLedger",
@@ -23,7 +25,9 @@ __all__ = [
     "InboxEvent",
     "KeyReusedError",
     "MembershipRecord",
+    "Message",
     "OperationalRecord",
+    "Outbox",
     "PolicyEvent",
     "PolicyRecord",
     "PolicyState",
@@ -33,6 +37,7 @@ __all__ = [
     "RedisVelocity",
     "RiskListRecord",
     "VelocityLog",
+    "Webhook",
     "decision_from_record",
     "decision_to_record",
     "decisions_from_table",

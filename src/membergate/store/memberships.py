@@ -14,6 +14,7 @@ from membergate.domain.errors import RefusedError, UnknownSubjectError
 from membergate.domain.membership import Appeal, AppealState, Notice
 from membergate.store.codec import is_storable_id
 from membergate.store.errors import readable_database_errors
+from membergate.store.outbox import Outbox
 from membergate.store.questions import insert_of
 from membergate.store.service_tables import APPEAL_DECISIONS, APPEALS, NOTICES
 
@@ -35,9 +36,12 @@ class MembershipRecord:
         A connection pool on a database of the newest schema.
     origin
         The database, as it may be shown.
+    outbox
+        Tells of notices.
     """
 
-    def __init__(self, engine: Engine, origin: str) -> None:
+    def __init__(self, engine: Engine, origin: str, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._origin = origin
         self._engine = engine
         self._writing = engine.execution_options(is_writing=True)
@@ -56,6 +60,7 @@ class MembershipRecord:
             statement = self._insert(NOTICES).on_conflict_do_nothing(index_elements=["notice_id"])
             with readable_database_errors(self._origin), self._writing.begin() as connection:
                 connection.execute(statement, rows)
+                self._outbox.tell_of_notices(connection, notices)
 
     def notices(self, account_id: str | None = None, since: datetime | None = None) -> tuple[Notice, ...]:
         """Give notices, oldest first: of one account or of all, from an instant on or ever.

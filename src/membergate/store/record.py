@@ -21,6 +21,7 @@ from membergate.store.inbox import EventInbox
 from membergate.store.keys import ApiKeyRecord
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
+from membergate.store.outbox import Outbox
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
@@ -77,7 +78,8 @@ class OperationalRecord:
         self.policies = PolicyRecord(engine, origin)
         self.caps = CapLedger(engine, origin)
         self.questions = QuestionRecord(engine, origin)
-        self.memberships = MembershipRecord(engine, origin)
+        self.outbox = Outbox(engine, origin)
+        self.memberships = MembershipRecord(engine, origin, self.outbox)
         self.inbox = EventInbox(engine, origin)
         self.velocity = VelocityLog(engine, origin)
         self.keys = ApiKeyRecord(engine, origin)
@@ -120,6 +122,7 @@ class OperationalRecord:
             inserted = connection.execute(self._insert, rows).rowcount
             if links:
                 connection.execute(self._link, links)
+            self.outbox.tell_of_decisions(connection, decisions)
             if inserted != len(rows):
                 _hold_recorded(connection, rows)
         return inserted

@@ -1,0 +1,96 @@
+"""Sending what waits in the outbox, signed, until it is taken."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Event, Thread
+from urllib.parse import urlsplit
+
+import structlog
+
+from membergate.domain.errors import MembergateError
+from membergate.domain.instants import Clock
+from membergate.operations.webhooks import SIGNATURE, signature
+from membergate.store import Message, Outbox, Webhook
+
+_log = structlog.get_logger("membergate.webhooks")
+_TIMEOUT_S = 5
+_LOOKS_EVERY_S = 0.5
+
+
+class Sender:
+    """Delivers messages one after the other, in a thread of its own. Several processes may each have one.
+
+    Parameters
+    ----------
+    outbox
+        What waits.
+    clock
+        Gives the present.
+    every_s
+        How often to look, in seconds.
+    """
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, every_s: float = _LOOKS_EVERY_S) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._every_s = every_s
+        self._ended = Event()
+        self._thread = Thread(target=self._work, name="membergate-webhooks", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; waits for the message that is under way. What is not delivered waits for the next start."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def send_due(self) -> int:
+        """Try every message that is due; gives how many were taken."""
+        messages = self._outbox.due(self._clock())
+        hooks = {hook.webhook_id: hook for hook in self._outbox.webhooks()} if messages else {}
+        taken = 0
+        for message in messages:
+            if self._ended.is_set():
+                break
+            error = self._try(hooks[message.webhook_id], message)
+            if error is None:
+                self._outbox.delivered(message, at=self._clock())
+                taken += 1
+            else:
+                self._outbox.failed(message, at=self._clock(), error=error)
+                _log.warning("not_delivered", webhook=message.webhook_id, attempts=message.attempts + 1, error=error)
+        return taken
+
+    def _try(self, hook: Webhook, message: Message) -> str | None:
+        """Post a message; gives what went wrong, None for nothing. A redirect is not followed: it is no receipt."""
+        parts = urlsplit(hook.url)
+        body = message.body.encode()
+        headers = {
+            "Content-Type": "application/cloudevents+json",
+            "User-Agent": "membergate",
+            "Membergate-Delivery": message.delivery_id,
+            SIGNATURE: signature(hook.secret, body, int(self._clock().timestamp())),
+        }
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+        try:
+            connection.request("POST", parts._replace(scheme="", netloc="", fragment="").geturl() or "/", body, headers)
+            status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            connection.close()
+        return None if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"status {status}"
+
+    def _work(self) -> None:
+        while not self._ended.wait(self._every_s):
+            try:
+                while self.send_due() and not self._ended.is_set():
+                    pass
+            except MembergateError as error:
+                _log.error("cannot_send", **error.as_record())
