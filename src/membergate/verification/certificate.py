@@ -242,17 +242,10 @@ def certify(
     capped = sample.take(_within_cap(sample, admitted, terms.operator_cap))
     largest = _largest_weight(sample, terms)
     by_operator = _leaked_and_admitted(capped)
-    sums = (by_operator[:, 0] - terms.tested_alpha * by_operator[:, 1]) / (terms.operator_cap * largest)
-    # The wealth at the end, not at its peak: what leaks late must not be outshone by a clean beginning.
-    log_wealth = min(float(betting_log_wealth(sums, terms.tested_alpha)[-1]), 700.0) if len(sums) else 0.0
+    log_wealth = _log_wealth(by_operator, terms, largest)
     holds = bool(log_wealth >= -np.log(terms.delta))
-    weight_share = float(by_operator[:, 1].mean()) / largest if len(by_operator) else 1.0
-    bound = (terms.tested_alpha, terms.delta, terms.operator_cap)
-    needed = needed_clean_operators(*bound, weight_share=weight_share)
-    at_half = needed_operators_at(terms.tested_alpha / 2, *bound, weight_share=weight_share)
-    leaked = int((by_operator[:, 0] > 0).sum())
-    beyond = int(admitted.sum()) - len(capped)
-    expires = issued_at + timedelta(days=terms.valid_for_days)
+    needed, at_half = _needed(by_operator, terms, largest)
+    leaked, beyond = int((by_operator[:, 0] > 0).sum()), int(admitted.sum()) - len(capped)
     certificate = Certificate(
         holds=holds,
         alpha=terms.alpha,
@@ -263,20 +256,26 @@ def certify(
         operator_cap=terms.operator_cap,
         needed_operators=needed,
         assumptions=_assumptions(sample, terms, largest, beyond),
-        valid_until=format_instant(expires),
+        valid_until=format_instant(issued_at + timedelta(days=terms.valid_for_days)),
         reason="" if holds else _reason(by_operator, leaked, float(np.exp(log_wealth)), terms, (needed, at_half)),
     )
-    return CertificateReport(
-        scope=scope,
-        regime=regime,
-        statement=_statement(scope, regime, certificate, expires),
-        certificate=certificate,
-        wealth=float(np.exp(log_wealth)),
-        leaked_operators=leaked,
-        beyond_cap=beyond,
-        needed_at_half=at_half,
-        practical=(_binomial(capped, terms), _sandwich(by_operator, leaked, len(capped), terms)),
-    )
+    practical = (_binomial(capped, terms), _sandwich(by_operator, leaked, len(capped), terms))
+    statement, wealth = _statement(scope, regime, certificate), float(np.exp(log_wealth))
+    return CertificateReport(scope, regime, statement, certificate, wealth, leaked, beyond, at_half, practical)
+
+
+def _needed(by_operator: Floats, terms: Terms, largest: float) -> tuple[int, int]:
+    """Count the operators that it takes, without a leak and at half the bound, with weights as in the sample."""
+    weight_share = float(by_operator[:, 1].mean()) / largest if len(by_operator) else 1.0
+    bound = (terms.tested_alpha, terms.delta, terms.operator_cap)
+    needed = needed_clean_operators(*bound, weight_share=weight_share)
+    return needed, needed_operators_at(terms.tested_alpha / 2, *bound, weight_share=weight_share)
+
+
+def _log_wealth(by_operator: Floats, terms: Terms, largest: float) -> float:
+    """Give the bettor's wealth at the end, not at its peak: a clean beginning must not outshine late leaks."""
+    sums = (by_operator[:, 0] - terms.tested_alpha * by_operator[:, 1]) / (terms.operator_cap * largest)
+    return min(float(betting_log_wealth(sums, terms.tested_alpha)[-1]), 700.0) if len(sums) else 0.0
 
 
 def _largest_weight(sample: EvaluationSample, terms: Terms) -> float:
@@ -318,14 +317,14 @@ def _within_cap(sample: EvaluationSample, admitted: NDArray[np.bool_], cap: int)
     return np.sort(rows[position < cap])
 
 
-def _statement(scope: str, regime: str, certificate: Certificate, expires: datetime) -> str:
+def _statement(scope: str, regime: str, certificate: Certificate) -> str:
     who = {"full": "accounts admitted in full", "holders": "accounts that hold a membership, in full or on trial"}[
         scope
     ] + (f", let in during a {regime}" if regime else "")
     return (
         f"Among {who}, at most {certificate.operator_cap} an operator, the merchant share is at most "
         f"{100 * certificate.alpha:g}% with confidence {100 * (1 - certificate.delta):g}%, for {certificate.n:,} "
-        f"labelled accounts of {certificate.operators:,} operators, valid until {expires:%Y-%m-%d}."
+        f"labelled accounts of {certificate.operators:,} operators, valid until {certificate.valid_until[:10]}."
     )
 
 

@@ -139,15 +139,8 @@ def build_report(
         Bootstrap replicates.
     """
     bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed), replicates)
-    origin = Origin(
-        model_version=model_version,
-        policy_version=policy_version,
-        baseline_version=baseline_version,
-        incumbent_version=incumbent_version,
-        produced_at=format_instant(produced_at),
-        seed=seed,
-        lineage=dict(sorted((lineage or {}).items())),
-    )
+    policies = (policy_version, baseline_version, incumbent_version)
+    origin = Origin(model_version, *policies, format_instant(produced_at), seed, dict(sorted((lineage or {}).items())))
     metrics = measure(sample, bootstrap, level=level)
     terms = terms or Terms()
     return Report(
