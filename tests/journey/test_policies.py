@@ -11,14 +11,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from membergate.deciding.policy import Policy
 from membergate.domain.disposition import Disposition
 from membergate.domain.errors import PolicyError
 from membergate.operations.admit import live_desk
 from membergate.operations.history import History, aware
 from membergate.operations.policies import read_policy, store_policy
-from membergate.operations.workspace import Live, Workspace
+from membergate.operations.verify import Judgement, name_of
+from membergate.operations.workspace import Live, Workspace, write_atomically
 
 if TYPE_CHECKING:
     from tests.journey.conftest import CommandLine
@@ -40,6 +43,19 @@ def place(workspace: Workspace) -> Workspace:
     (version,) = workspace.model_versions()
     workspace.set_live(Live(version, store_policy(workspace, read_policy(None)), "2026-01-01T00:00:00Z"))
     return workspace
+
+
+def open_gate(place: Workspace, policy: Policy) -> None:
+    """Say that the live model was verified with a policy, and the gate opened."""
+    judgement = Judgement(
+        opens=True,
+        reasons=(),
+        policy_digest=policy.digest,
+        incumbent=name_of(place.required_live()),
+        warehouse=place.warehouse().fingerprint,
+    )
+    file = place.report_folder(place.required_live().model_version) / "judgement.json"
+    write_atomically(file, msgspec.json.encode(judgement))
 
 
 def draft(folder: Path, version: str = "1", expect: str = "review", more: str = "") -> Path:
@@ -67,6 +83,9 @@ def test_from_a_draft_to_the_door_and_back(run: CommandLine, place: Workspace, t
     answer = json.loads(run("admit", "--since", since, "--json", *where)[1])
     assert sum(row["decisions"] for row in answer["shadows"]) == answer["decisions"]
     assert {row["its"] for row in answer["shadows"]} <= {"review", "trial"}
+    code, _, err = run("policy", "activate", "shop-1", "--by", "bert", *where)
+    assert (code, "was not verified" in err) == (1, True)
+    open_gate(place, read_policy(file))
     assert "shop-1" in run("policy", "activate", "shop-1", "--by", "bert", "--note", "try", *where)[1]
     admitted = json.loads(run("admit", "--since", since, "--json", *where)[1])
     assert (admitted["mix"], admitted["shadows"]) == ({"review": answer["decisions"]}, [])
@@ -120,6 +139,7 @@ def test_a_policy_decides_only_while_it_is_in_effect(run: CommandLine, place: Wo
     submitted = History(place.warehouse()).applications().submitted_at
     begin, since = aware(submitted[-5]), aware(submitted[-10])
     file, where = draft(tmp_path, more=f"effective_from: {begin.isoformat()}\n"), ("--workspace", place.root)
+    open_gate(place, read_policy(file))
     for step, person in (("submit", "anna"), ("approve", "bert"), ("shadow", "bert"), ("activate", "bert")):
         assert run("policy", step, file, "--by", person, *where)[0] == 0
     desk = live_desk(place, History(place.warehouse()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -128,12 +130,9 @@ def approve(
     name: NameArgument, *, by: ByOption, note: NoteOption = "", workspace: WorkspaceOption = DEFAULT_WORKSPACE
 ) -> None:
     """Approve a draft, as somebody else than who submitted it."""
-    from membergate.operations import policy_lifecycle
-    from membergate.operations.workspace import Workspace
+    from membergate.operations.policy_lifecycle import approve as step
 
-    policy = _policy(name, workspace)
-    policy_lifecycle.approve(Workspace(workspace), policy, by=by, clock=present, note=note)
-    say(f"{policy.name}-{policy.version}: approved")
+    _lead(step, name, workspace, by, note, "approved")
 
 
 @policies.command("shadow")
@@ -141,23 +140,28 @@ def shadow(
     name: NameArgument, *, by: ByOption, note: NoteOption = "", workspace: WorkspaceOption = DEFAULT_WORKSPACE
 ) -> None:
     """Let an approved policy decide beside the live one; admit tells where it would have decided otherwise."""
-    from membergate.operations import policy_lifecycle
+    from membergate.operations.policy_lifecycle import shadow as step
+
+    _lead(step, name, workspace, by, note, f"in shadow; next: membergate admit, membergate replay --policy {name}")
+
+
+def _lead(step: Callable[..., object], name: str, workspace: Path, by: str, note: str, told: str) -> None:
     from membergate.operations.workspace import Workspace
 
     policy = _policy(name, workspace)
-    policy_lifecycle.shadow(Workspace(workspace), policy, by=by, clock=present, note=note)
-    say(f"{policy.name}-{policy.version}: in shadow; next: membergate admit, membergate replay --policy {name}")
+    step(Workspace(workspace), policy, by=by, clock=present, note=note)
+    say(f"{policy.name}-{policy.version}: {told}")
 
 
 @policies.command("activate")
 def activate(
     name: NameArgument, *, by: ByOption, note: NoteOption = "", workspace: WorkspaceOption = DEFAULT_WORKSPACE
 ) -> None:
-    """Make a policy live that was approved and stood in shadow; the model stays as it is."""
-    from membergate.operations import policy_lifecycle
+    """Make a policy live that was approved, stood in shadow, and passes the gate with the live model, which stays."""
+    from membergate.operations.gating import activate as make_live
     from membergate.operations.workspace import Workspace
 
-    live = policy_lifecycle.activate(Workspace(workspace), _policy(name, workspace), by=by, clock=present, note=note)
+    live = make_live(Workspace(workspace), _policy(name, workspace), by=by, clock=present, note=note)
     say(f"live: {live.model_version} with {live.policy_file}")
 
 

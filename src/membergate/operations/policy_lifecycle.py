@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from membergate.deciding.policy import ExampleOutcome, Policy, load_policy, run_examples
@@ -111,20 +112,6 @@ def shadow(workspace: Workspace, policy: Policy, *, by: str, clock: Clock, note:
     _advance(workspace, policy, PolicyState.SHADOW, (PolicyState.APPROVED,), by=by, clock=clock, note=note)
 
 
-def activate(workspace: Workspace, policy: Policy, *, by: str, clock: Clock, note: str = "") -> Live:
-    """Make a policy live that was approved by a second person and stood in shadow; the model stays.
-
-    Raises
-    ------
-    RefusedError
-        If it did not go through these steps.
-    WorkspaceError
-        If nothing is live that it could join.
-    """
-    note_live(workspace, live_policy(workspace), by="membergate", clock=clock, unless_recorded=True)
-    return _go_live(workspace, policy, (PolicyState.SHADOW, PolicyState.LIVE), by=by, clock=clock, note=note)
-
-
 def rollback(workspace: Workspace, *, by: str, clock: Clock, note: str = "") -> tuple[Policy, Live]:
     """Go back to the policy that was live before this one, at once.
 
@@ -138,7 +125,7 @@ def rollback(workspace: Workspace, *, by: str, clock: Clock, note: str = "") -> 
     if not before:
         raise RefusedError(f"no policy was live before {current.name}-{current.version}", where=str(workspace.root))
     told = f"{_ROLLBACK}{current.name}-{current.version}{f': {note}' if note else ''}"
-    return before[0], _go_live(workspace, before[0], _ANY, by=by, clock=clock, note=told)
+    return before[0], go_live(workspace, before[0], _ANY, by=by, clock=clock, note=told)
 
 
 def earlier_policies(workspace: Workspace) -> tuple[Policy, ...]:
@@ -189,10 +176,43 @@ def note_live(
         record.policies.advance(policy.digest, PolicyState.LIVE, allowed_from=_ANY, at=clock(), by=by, note=note)
 
 
-def _go_live(
-    workspace: Workspace, policy: Policy, allowed_from: tuple[PolicyState, ...], *, by: str, clock: Clock, note: str
+def go_live(
+    workspace: Workspace,
+    policy: Policy,
+    allowed_from: tuple[PolicyState, ...],
+    *,
+    by: str,
+    clock: Clock,
+    note: str,
+    gate: Callable[[], object] | None = None,
 ) -> Live:
+    """Make a policy live beside the model that is.
+
+    Parameters
+    ----------
+    workspace
+        Where.
+    policy
+        Which.
+    allowed_from
+        The states from which it may.
+    by, note
+        Who does it, and why.
+    clock
+        Dates the change.
+    gate
+        Raises where it may not, once it is known to have gone through its steps.
+
+    Raises
+    ------
+    RefusedError
+        If it is in another state.
+    """
     live = workspace.required_live()
+    if gate is not None:
+        with open_record(workspace) as record:
+            if record.policies.state_of(policy.digest) in allowed_from:
+                gate()
     name = store_policy(workspace, policy)
     _advance(workspace, policy, PolicyState.LIVE, allowed_from, by=by, clock=clock, note=note)
     new = Live(live.model_version, name, format_instant(clock()))

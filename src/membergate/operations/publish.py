@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from membergate.deciding.policy import Policy
-from membergate.domain.errors import RefusedError
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.model.storage import read_manifest
-from membergate.operations.policies import policy_file_name, read_policy, store_policy
+from membergate.operations.gating import require_open_gate
+from membergate.operations.policies import read_policy, store_policy
 from membergate.operations.policy_lifecycle import note_live, tested
-from membergate.operations.verify import name_of, read_judgement
 from membergate.operations.workspace import Live, Workspace
 
 
@@ -56,28 +55,7 @@ def publish(
     policy = policy or read_policy(None)
     read_manifest(workspace.models / version)
     live = workspace.live()
-    judgement = read_judgement(workspace, version)
-    again = f"membergate verify --model {version}"
-    if judgement is None:
-        raise RefusedError(f"model {version} was not verified", next_step=again)
-    if judgement.policy_digest != policy.digest:
-        raise RefusedError(
-            f"model {version} was verified with another policy than {policy_file_name(policy)}",
-            next_step=f"{again} --policy FILE, with the policy that is to go live",
-        )
-    if judgement.warehouse != workspace.warehouse().fingerprint:
-        raise RefusedError(f"data came in after model {version} was verified", next_step=again)
-    if judgement.incumbent != name_of(live):
-        raise RefusedError(
-            f"model {version} was compared with {judgement.incumbent or 'nothing'}, which is not what is live now",
-            next_step=again,
-        )
-    if not judgement.opens:
-        raise RefusedError(
-            f"the gate refuses model {version}",
-            where="; ".join(judgement.reasons),
-            next_step="read the report; nothing was changed",
-        )
+    require_open_gate(workspace, version, policy)
     tested(policy)
     note_live(workspace, policy, by="membergate publish", clock=clock, note=f"published with model {version}")
     new = Live(version, store_policy(workspace, policy), format_instant(clock()))

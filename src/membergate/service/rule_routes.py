@@ -17,7 +17,7 @@ from membergate.domain.errors import BadInputError, PolicyError, UnknownSubjectE
 from membergate.domain.instants import format_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, SubjectType
-from membergate.operations import lists, policy_lifecycle
+from membergate.operations import gating, lists, policy_lifecycle
 from membergate.operations.testimony import vocabulary
 from membergate.service.access import principal_in
 from membergate.service.answers import WITH_BODY, asks_for, refusals
@@ -225,7 +225,7 @@ def advance_policy(
     take = {
         "approve": policy_lifecycle.approve,
         "shadow": policy_lifecycle.shadow,
-        "activate": policy_lifecycle.activate,
+        "activate": gating.activate,
     }[step]
     take(door.place, policy, by=principal_in(request).name, clock=door.clock, note=data.note)
     return _policy(policy, {"approve": "approved", "shadow": "shadow", "activate": "live"}[step])

@@ -15,12 +15,16 @@ from time import monotonic, sleep
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from membergate.deciding.policy import load_policy
+from membergate.deciding.policy import Policy, load_policy
+from membergate.domain.errors import RefusedError
 from membergate.operations import policy_lifecycle
+from membergate.operations.gating import activate
 from membergate.operations.testimony import vocabulary
-from membergate.operations.workspace import Workspace
+from membergate.operations.verify import Judgement, name_of
+from membergate.operations.workspace import Workspace, write_atomically
 
 
 @pytest.fixture
@@ -69,7 +73,10 @@ def test_publishing_drops_no_request(live: Workspace, shop: Any, served: tuple[A
         policy_lifecycle.submit(live, new, by="anna", clock=shop.clock)
         policy_lifecycle.approve(live, new, by="bert", clock=shop.clock)
         policy_lifecycle.shadow(live, new, by="anna", clock=shop.clock)
-        policy_lifecycle.activate(live, new, by="bert", clock=shop.clock)
+        with pytest.raises(RefusedError, match="not verified"):
+            activate(live, new, by="bert", clock=shop.clock)
+        _open_gate(live, new)
+        activate(live, new, by="bert", clock=shop.clock)
         _wait(url, "default-1.1")
         policy_lifecycle.rollback(live, by="bert", clock=shop.clock)
         _wait(url, "default-1.0")
@@ -79,6 +86,19 @@ def test_publishing_drops_no_request(live: Workspace, shop: Any, served: tuple[A
     versions = {version.rpartition("-")[0] for _, seen in told for version in seen}
     assert versions == {"default-1.0", "default-1.1"}
     _drains(process, url, asked)
+
+
+def _open_gate(place: Workspace, policy: Policy) -> None:
+    """Say that the live model was verified with a policy, and the gate opened."""
+    judgement = Judgement(
+        opens=True,
+        reasons=(),
+        policy_digest=policy.digest,
+        incumbent=name_of(place.required_live()),
+        warehouse=place.warehouse().fingerprint,
+    )
+    file = place.report_folder(place.required_live().model_version) / "judgement.json"
+    write_atomically(file, msgspec.json.encode(judgement))
 
 
 def _wait(url: str, version: str) -> None:
