@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from membergate import __version__
 from membergate.cli import (
+    audits,
     demonstrations,
     doors,
     keys,
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _ROOMS = (
+    audits,
     demonstrations,
     markets,
     mappings,

@@ -1,5 +1,6 @@
 """The operational record on SQLite or PostgreSQL: decisions, risk lists, policies, caps, velocity; a Parquet form."""
 
+from membergate.store.auditing import Audited, AuditRecord, Head
 from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
 from membergate.store.errors import RecordConflictError
@@ -20,8 +21,11 @@ __all__ = [
     "TOLD",
     "ApiKey",
     "ApiKeyRecord",
+    "AuditRecord",
+    "Audited",
     "CapLedger",
     "EventInbox",
+    "Head",
     "InboxEvent",
     "KeyReusedError",
     "MembershipRecord",

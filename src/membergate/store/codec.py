@@ -79,6 +79,7 @@ _ENCODER = msgspec.json.Encoder()
 _REASONS = msgspec.json.Decoder(tuple[str, ...])
 _EVIDENCE = msgspec.json.Decoder(tuple[EvidenceDocument, ...])
 _COUNTERFACTUAL = msgspec.json.Decoder(CounterfactualDocument)
+_CHANGE = msgspec.json.Decoder(tuple[str, float, Disposition])
 _CAPS = msgspec.json.Decoder(CapsDocument)
 _CONTRIBUTIONS = msgspec.json.Decoder(tuple[tuple[str, float], ...])
 
@@ -239,6 +240,60 @@ def caps_document(caps: Caps) -> CapsDocument:
         caps.orders_per_day,
         None if caps.promotion_stock_ratio is None else _finite(caps.promotion_stock_ratio, "caps"),
     )
+
+
+def checked(decision: Decision) -> None:
+    """See that a decision can be kept without loss.
+
+    Raises
+    ------
+    BadInputError
+        If an id, an instant, a number or a share is none.
+    """
+    try:
+        for column in ID_COLUMNS:
+            _optional_id(getattr(decision, column), column)
+        for column in ("decided_at", "as_of"):
+            _utc(getattr(decision, column), column)
+        for column in ("merchant_probability", "risk_score", "propensity"):
+            _share(getattr(decision, column), column)
+        for witnessed in decision.evidence:
+            _evidence_value(witnessed)
+            _utc(witnessed.observed_at, witnessed.name)
+        for name, share in decision.contributions:
+            _finite(share, name)
+        if decision.counterfactual is not None:
+            counterfactual_document(decision.counterfactual)
+        if decision.caps is not None:
+            caps_document(decision.caps)
+    except BadInputError as error:
+        where = f"decision {decision.decision_id[:_SHOWN]!r}, {error.where}"
+        raise BadInputError(error.what, where=where, allowed=error.allowed) from None
+
+
+def json_of(document: object) -> bytes:
+    """Write a document as canonical JSON; caps as their document.
+
+    Raises
+    ------
+    BadInputError
+        If a text or number has no place in JSON.
+    """
+    return _json(caps_document(document) if isinstance(document, Caps) else document).encode()
+
+
+def caps_from_json(content: bytes) -> Caps:
+    """Read caps back."""
+    return _caps(_CAPS.decode(content))
+
+
+def counterfactual_from_json(content: bytes, values: Mapping[str, object], actual: float | None) -> Counterfactual:
+    """Read a counterfactual back; where no actual value is given, it is what the evidence says."""
+    evidence, needed, disposition = _CHANGE.decode(content)
+    found = values[evidence] if actual is None else actual
+    if not isinstance(found, float):
+        raise TypeError("a counterfactual needs a number")
+    return Counterfactual(evidence, found, needed, disposition)
 
 
 def _evidence_value(witnessed: Evidence) -> bool | int | float | str:

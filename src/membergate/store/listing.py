@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, select, text
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from membergate.domain.errors import BadInputError, UnknownSubjectError, WorkspaceError
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
+from membergate.store.committing import Committer, Writing
 from membergate.store.errors import readable_database_errors
 from membergate.store.tables import LIST_CHANGES, LIST_ENTRIES
 
-_LOCK = 0x6D67_6C69_7374  # "mglist": changes are numbered in the order in which they become visible
 _ADDED, _RETRACTED = "added", "retracted"
 _IS_RETRACTION = and_(LIST_CHANGES.c.entry_id == LIST_ENTRIES.c.entry_id, LIST_CHANGES.c.change == _RETRACTED)
 _ROWS = select(*LIST_ENTRIES.c, LIST_CHANGES.c.changed_at.label("withdrawn_at")).select_from(
@@ -37,12 +37,14 @@ class RiskListRecord:
         A connection pool on a database of the newest schema.
     origin
         The database, as it may be shown.
+    committer
+        Writes.
     """
 
-    def __init__(self, engine: Engine, origin: str) -> None:
+    def __init__(self, engine: Engine, origin: str, committer: Committer) -> None:
         self._origin = origin
         self._engine = engine
-        self._writing = engine.execution_options(is_writing=True, preserve_rowcount=True)
+        self._committer = committer
         insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._add = insert(LIST_ENTRIES).on_conflict_do_nothing(index_elements=["entry_id"])
 
@@ -84,17 +86,19 @@ class RiskListRecord:
             raise BadInputError("a change of a list needs somebody who made it", allowed="--by NAME")
         if not add and not retract:
             return 0
-        with readable_database_errors(self._origin), self._writing.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            added = [entry.entry_id for entry in add if connection.execute(self._add, _row(entry)).rowcount]
-            for entry_id in retract:
-                _hold_retractable(connection, entry_id)
-            told = {"changed_at": at, "changed_by": by, "reason": reason}
-            rows = [{"entry_id": entry_id, "change": _ADDED, **told} for entry_id in added]
-            rows += [{"entry_id": entry_id, "change": _RETRACTED, **told} for entry_id in retract]
-            if rows:
-                connection.execute(LIST_CHANGES.insert(), rows)
+        told = {"changed_at": at, "changed_by": by, "reason": reason}
+        return self._committer.run(lambda writing: self._change(writing, add, retract, told))
+
+    def _change(
+        self, writing: Writing, add: Sequence[ListEntry], retract: Sequence[str], told: Mapping[str, object]
+    ) -> int:
+        connection = writing.connection
+        added = [entry.entry_id for entry in add if connection.execute(self._add, _row(entry)).rowcount]
+        for entry_id in retract:
+            _hold_retractable(connection, entry_id)
+        rows = [{"entry_id": entry_id, "change": _ADDED, **told} for entry_id in added]
+        rows += [{"entry_id": entry_id, "change": _RETRACTED, **told} for entry_id in retract]
+        writing.insert(LIST_CHANGES, rows)
         return len(added)
 
     def entry(self, entry_id: str) -> ListEntry:

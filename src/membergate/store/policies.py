@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select
 
 from membergate.domain.errors import BadInputError, RefusedError, UnknownSubjectError
+from membergate.store.committing import Committer, Writing
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.tables import POLICY_EVENTS, POLICY_VERSIONS
 
-_LOCK = 0x6D67_706F_6C79  # "mgpoly": states change one at a time
 _HISTORY = select(*POLICY_EVENTS.c, POLICY_VERSIONS.c.name, POLICY_VERSIONS.c.version).join(
     POLICY_VERSIONS, POLICY_VERSIONS.c.digest == POLICY_EVENTS.c.digest
 )
@@ -63,12 +62,14 @@ class PolicyRecord:
         A connection pool on a database of the newest schema.
     origin
         The database, as it may be shown.
+    committer
+        Writes.
     """
 
-    def __init__(self, engine: Engine, origin: str) -> None:
+    def __init__(self, engine: Engine, origin: str, committer: Committer) -> None:
         self._origin = origin
         self._engine = engine
-        self._writing = engine.execution_options(is_writing=True)
+        self._committer = committer
 
     def submit(self, name: str, version: str, digest: str, policy_text: str, *, at: datetime, by: str) -> bool:
         """Keep a version as a draft; what is kept already is left as it is.
@@ -92,20 +93,9 @@ class PolicyRecord:
         BadInputError
             If nobody is named.
         """
-        with self._changing(by) as connection:
-            is_named = (POLICY_VERSIONS.c.name == name) & (POLICY_VERSIONS.c.version == version)
-            kept = connection.execute(select(POLICY_VERSIONS.c.digest).where(is_named)).scalar()
-            if kept == digest:
-                return False
-            if kept is not None:
-                raise RecordConflictError(
-                    f"policy {name} has a version {version} with another text, and versions never change",
-                    next_step="give the draft a version of its own",
-                )
-            row = {"digest": digest, "name": name, "version": version, "text": policy_text}
-            connection.execute(POLICY_VERSIONS.insert(), row)
-            _note(connection, digest, PolicyState.DRAFT, at, by, "")
-            return True
+        _hold_named(by)
+        row = {"digest": digest, "name": name, "version": version, "text": policy_text}
+        return self._committer.run(lambda writing: _submit(writing, row, at, by))
 
     def advance(
         self,
@@ -142,8 +132,10 @@ class PolicyRecord:
         BadInputError
             If nobody is named.
         """
-        with self._changing(by) as connection:
-            events = _events_of(connection, digest)
+        _hold_named(by)
+
+        def advance(writing: Writing) -> None:
+            events = _events_of(writing.connection, digest)
             if not events:
                 raise UnknownSubjectError("no policy of this digest was submitted", where=digest[:12])
             if events[-1].state not in allowed_from:
@@ -155,10 +147,12 @@ class PolicyRecord:
             if by_another and author.strip().casefold() == by.strip().casefold():
                 raise RefusedError(f"{by} submitted this policy", allowed="approval by a second person")
             if to is PolicyState.LIVE:
-                for event in _live(connection):
+                for event in _live(writing.connection):
                     if event.digest != digest:
-                        _note(connection, event.digest, PolicyState.RETIRED, at, by, f"replaced by {events[-1].name}")
-            _note(connection, digest, to, at, by, note)
+                        _note(writing, event.digest, PolicyState.RETIRED, at, by, f"replaced by {events[-1].name}")
+            _note(writing, digest, to, at, by, note)
+
+        self._committer.run(advance)
 
     def history(self) -> tuple[PolicyEvent, ...]:
         """Give every event of every policy, oldest first."""
@@ -185,14 +179,25 @@ class PolicyRecord:
             raise UnknownSubjectError("no policy of this digest was submitted", where=digest[:12])
         return str(found)
 
-    @contextmanager
-    def _changing(self, by: str) -> Iterator[Connection]:
-        if not by.strip():
-            raise BadInputError("a change of policies needs somebody who makes it", allowed="--by NAME")
-        with readable_database_errors(self._origin), self._writing.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            yield connection
+
+def _submit(writing: Writing, row: dict[str, str], at: datetime, by: str) -> bool:
+    is_named = (POLICY_VERSIONS.c.name == row["name"]) & (POLICY_VERSIONS.c.version == row["version"])
+    kept = writing.connection.execute(select(POLICY_VERSIONS.c.digest).where(is_named)).scalar()
+    if kept == row["digest"]:
+        return False
+    if kept is not None:
+        raise RecordConflictError(
+            f"policy {row['name']} has a version {row['version']} with another text, and versions never change",
+            next_step="give the draft a version of its own",
+        )
+    writing.connection.execute(POLICY_VERSIONS.insert(), row)
+    _note(writing, row["digest"], PolicyState.DRAFT, at, by, "")
+    return True
+
+
+def _hold_named(by: str) -> None:
+    if not by.strip():
+        raise BadInputError("a change of policies needs somebody who makes it", allowed="--by NAME")
 
 
 def _events_of(connection: Connection, digest: str) -> list[PolicyEvent]:
@@ -205,9 +210,9 @@ def _live(connection: Connection) -> list[PolicyEvent]:
     return [event for event in last.values() if event.state is PolicyState.LIVE]
 
 
-def _note(connection: Connection, digest: str, state: PolicyState, at: datetime, by: str, note: str) -> None:
+def _note(writing: Writing, digest: str, state: PolicyState, at: datetime, by: str, note: str) -> None:
     row = {"digest": digest, "state": state.value, "at": at, "by": by, "note": note}
-    connection.execute(POLICY_EVENTS.insert(), row)
+    writing.insert(POLICY_EVENTS, [row])
 
 
 def _event(row: Any) -> PolicyEvent:  # a Row; its type lists every column

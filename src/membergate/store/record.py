@@ -7,21 +7,23 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Select, bindparam, select
 
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import UnknownSubjectError
 from membergate.domain.listing import entries_behind
+from membergate.store.auditing import AuditRecord
 from membergate.store.caps import CapLedger
-from membergate.store.codec import COLUMNS, Record, decision_from_record, decision_to_record, is_storable_id
+from membergate.store.codec import COLUMNS, Record, decision_to_record, is_storable_id
+from membergate.store.committing import Committer, Writing
 from membergate.store.errors import RecordConflictError, readable_database_errors
 from membergate.store.inbox import EventInbox
 from membergate.store.keys import ApiKeyRecord
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.outbox import Outbox
+from membergate.store.packing import CHECKPOINTS, DISPOSITIONS, ERASED, account_of, key_of, pack, unpack
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
@@ -32,27 +34,20 @@ _T = TypeVar("_T")
 _IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
 _ROWS_A_SCAN = 20_000
 _CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
-_ROWS = select(*(DECISIONS.c[column] for column in COLUMNS))
-_BY_ID = _ROWS.where(DECISIONS.c.decision_id == bindparam("decision_id"))
-_BY_ACCOUNT = _ROWS.where(DECISIONS.c.account_id == bindparam("account_id"))
-_TOUCHED = _ROWS.join(DECISION_ENTRIES, DECISION_ENTRIES.c.decision_id == DECISIONS.c.decision_id).where(
-    DECISION_ENTRIES.c.entry_id == bindparam("entry_id")
+_HOLDERS = [DISPOSITIONS.index(disposition) for disposition in sorted(HOLDERS)]
+_ROWS = select(DECISIONS).where(DECISIONS.c.content != ERASED)
+_BY_KEY = _ROWS.where(DECISIONS.c.decision_key.in_(bindparam("keys", expanding=True)))
+_BY_ACCOUNT = _ROWS.where(DECISIONS.c.account_key.in_(bindparam("keys", expanding=True)))
+_TOUCHED = _ROWS.where(
+    DECISIONS.c.number.in_(
+        select(DECISION_ENTRIES.c.decision_number).where(DECISION_ENTRIES.c.entry_id == bindparam("entry_id"))
+    )
 )
-_ADMITTED = (
-    select(DECISIONS.c.account_id)
-    .distinct()
-    .where(DECISIONS.c.account_id.in_(bindparam("account_ids", expanding=True)))
-    .where(DECISIONS.c.as_of < bindparam("before"))
-    .where(DECISIONS.c.checkpoint == Checkpoint.ADMISSION.value)
-    .where(DECISIONS.c.disposition.in_(sorted(disposition.value for disposition in HOLDERS)))
+_LET_IN = _ROWS.where(
+    DECISIONS.c.checkpoint == CHECKPOINTS.index(Checkpoint.ADMISSION), DECISIONS.c.disposition.in_(_HOLDERS)
 )
-
-_LET_IN = (
-    select(DECISIONS.c.account_id)
-    .distinct()
-    .where(DECISIONS.c.as_of <= bindparam("at"))
-    .where(DECISIONS.c.checkpoint == Checkpoint.ADMISSION.value)
-    .where(DECISIONS.c.disposition.in_(sorted(disposition.value for disposition in HOLDERS)))
+_ADMITTED = _LET_IN.where(
+    DECISIONS.c.account_key.in_(bindparam("keys", expanding=True)), DECISIONS.c.as_of < bindparam("before")
 )
 
 
@@ -71,12 +66,11 @@ class OperationalRecord:
         self.origin = origin
         self._engine = engine
         self._writing = engine.execution_options(is_writing=True, preserve_rowcount=True)
-        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
-        self._insert = insert(DECISIONS).on_conflict_do_nothing(index_elements=["decision_id"])
-        self._link = insert(DECISION_ENTRIES).on_conflict_do_nothing(index_elements=["entry_id", "decision_id"])
-        self.lists = RiskListRecord(engine, origin)
-        self.policies = PolicyRecord(engine, origin)
-        self.caps = CapLedger(engine, origin)
+        self._committer = Committer(engine, origin)
+        self.audit = AuditRecord(engine, origin)
+        self.lists = RiskListRecord(engine, origin, self._committer)
+        self.policies = PolicyRecord(engine, origin, self._committer)
+        self.caps = CapLedger(engine, origin, self._committer)
         self.questions = QuestionRecord(engine, origin)
         self.outbox = Outbox(engine, origin)
         self.memberships = MembershipRecord(engine, origin, self.outbox)
@@ -109,23 +103,15 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be written. Nothing was recorded.
         """
-        rows = _distinct(map(decision_to_record, decisions))
-        if not rows:
-            return 0
-        links = [
-            {"entry_id": entry_id, "decision_id": decision.decision_id}
-            for decision in decisions
-            for witnessed in decision.evidence
-            for entry_id in entries_behind(witnessed)
-        ]
-        with readable_database_errors(self.origin), self._writing.begin() as connection:
-            inserted = connection.execute(self._insert, rows).rowcount
-            if links:
-                connection.execute(self._link, links)
-            self.outbox.tell_of_decisions(connection, decisions)
-            if inserted != len(rows):
-                _hold_recorded(connection, rows)
-        return inserted
+        asked: dict[str, Decision] = {}
+        for decision in decisions:
+            _hold_equal(asked.setdefault(decision.decision_id, decision), decision)
+        return self._committer.run(lambda writing: self._record(writing, asked)) if asked else 0
+
+    def _record(self, writing: Writing, asked: Mapping[str, Decision]) -> int:
+        written = _record(writing, asked)
+        self.outbox.tell_of_decisions(writing.connection, tuple(asked.values()))
+        return written
 
     def decision(self, decision_id: str) -> Decision:
         """Give one decision.
@@ -137,10 +123,11 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        found = self._decisions(_BY_ID, {"decision_id": decision_id}) if is_storable_id(decision_id) else ()
-        if not found:
-            raise UnknownSubjectError("no decision has this id", where=f"decision {decision_id[:80]!r}")
-        return found[0]
+        found = self._decisions(_BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
+        for decision in found:
+            if decision.decision_id == decision_id:
+                return decision
+        raise UnknownSubjectError("no decision has this id", where=f"decision {decision_id[:80]!r}")
 
     def decisions_of(self, account_id: str) -> tuple[Decision, ...]:
         """Give an account's decisions, earliest `as_of` first; none for an account that nobody decided about.
@@ -150,7 +137,8 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        return _in_time(self._decisions(_BY_ACCOUNT, {"account_id": account_id}) if is_storable_id(account_id) else ())
+        found = self._decisions(_BY_ACCOUNT, {"keys": [key_of(account_id)]}) if is_storable_id(account_id) else ()
+        return _in_time(decision for decision in found if decision.account_id == account_id)
 
     def decisions_touched(self, entry_id: str) -> tuple[Decision, ...]:
         """Give the decisions whose evidence a list entry made true, earliest `as_of` first.
@@ -193,12 +181,12 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        asked = [account_id for account_id in account_ids if is_storable_id(account_id)]
+        asked = {account_id for account_id in account_ids if is_storable_id(account_id)}
+        keys = sorted({key_of(account_id) for account_id in asked})
         admitted: set[str] = set()
-        with readable_database_errors(self.origin), self._engine.connect() as connection:
-            for some in _slices(asked):
-                admitted.update(connection.execute(_ADMITTED, {"account_ids": some, "before": before}).scalars())
-        return admitted
+        for some in _slices(keys):
+            admitted |= self._accounts(_ADMITTED, {"keys": some, "before": before})
+        return admitted & asked
 
     def accounts_let_in(self, at: datetime) -> set[str]:
         """Name every account that a decision as of an instant, or before it, let in.
@@ -208,8 +196,7 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        with readable_database_errors(self.origin), self._engine.connect() as connection:
-            return set(connection.execute(_LET_IN, {"at": at}).scalars())
+        return self._accounts(_LET_IN.where(DECISIONS.c.as_of <= at), {})
 
     def scan(
         self, checkpoint: Checkpoint, since: datetime | None = None, until: datetime | None = None
@@ -228,12 +215,13 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        query = _ROWS.where(DECISIONS.c.checkpoint == checkpoint.value)
+        query = _ROWS.where(DECISIONS.c.checkpoint == CHECKPOINTS.index(checkpoint))
         query = query if since is None else query.where(DECISIONS.c.as_of >= since)
         query = query if until is None else query.where(DECISIONS.c.as_of < until)
         with readable_database_errors(self.origin), self._engine.connect() as connection:
-            for rows in connection.execute(query.execution_options(yield_per=_ROWS_A_SCAN)).partitions():
-                yield [_record(row) for row in rows]
+            for rows in connection.execute(query.execution_options(yield_per=_ROWS_A_SCAN)).mappings().partitions():
+                with self._engine.connect() as other:
+                    yield [decision_to_record(self._committer.reading(other, unpack, row)) for row in rows]
 
     def check(self) -> None:
         """See that the database answers.
@@ -244,7 +232,7 @@ class OperationalRecord:
             If it does not.
         """
         with readable_database_errors(self.origin), self._engine.connect() as connection:
-            connection.execute(select(DECISIONS.c.decision_id).limit(1)).first()
+            connection.execute(select(DECISIONS.c.number).limit(1)).first()
 
     def close(self) -> None:
         """Give back every connection. Closing twice does no harm."""
@@ -258,34 +246,51 @@ class OperationalRecord:
     ) -> None:
         self.close()
 
-    def _decisions(self, query: Select[Any], parameters: Mapping[str, str]) -> tuple[Decision, ...]:
+    def _decisions(self, query: Select[Any], parameters: Mapping[str, Any]) -> tuple[Decision, ...]:
         with readable_database_errors(self.origin), self._engine.connect() as connection:
-            rows = connection.execute(query, parameters).all()
-        return tuple(decision_from_record(_record(row)) for row in rows)
+            rows = connection.execute(query, parameters).mappings().all()
+            return tuple(self._committer.reading(connection, unpack, row) for row in rows)
+
+    def _accounts(self, query: Select[Any], parameters: Mapping[str, Any]) -> set[str]:
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            rows = connection.execute(query, parameters).mappings().all()
+            return {self._committer.reading(connection, account_of, row) for row in rows}
 
 
 def _in_time(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(decisions, key=lambda decision: (decision.as_of, decision.decided_at, decision.decision_id)))
 
 
-def _distinct(records: Iterable[Record]) -> list[Record]:
-    """Leave out records that come twice with equal content."""
-    distinct: dict[str, Record] = {}
-    for record in records:
-        _hold_equal(distinct.setdefault(record["decision_id"], record), record)
-    return list(distinct.values())
+def _record(writing: Writing, asked: Mapping[str, Decision]) -> int:
+    """Write the decisions that are not on record, hold the others equal to what is there, and link list entries."""
+    known: dict[str, Decision] = {}
+    for some in _slices([key_of(decision_id) for decision_id in asked]):
+        for row in writing.connection.execute(_BY_KEY, {"keys": some}).mappings():
+            decision = unpack(row, writing.terms)
+            known[decision.decision_id] = decision
+    new = []
+    for decision_id, decision in asked.items():
+        if decision_id in known:
+            _hold_equal(known[decision_id], decision)
+        else:
+            new.append(decision)
+    rows = [pack(decision, writing.terms) for decision in new]
+    writing.insert_terms()
+    first = writing.insert(DECISIONS, rows)
+    links = [
+        {"entry_id": entry_id, "decision_number": first + place}
+        for place, decision in enumerate(new)
+        for entry_id in dict.fromkeys(one for witnessed in decision.evidence for one in entries_behind(witnessed))
+    ]
+    if links:
+        writing.insert(DECISION_ENTRIES, links)
+    return len(new)
 
 
-def _hold_recorded(connection: Connection, records: Sequence[Record]) -> None:
-    """Hold the records equal to what the database has under their ids."""
-    for some in _slices(records):
-        is_asked = DECISIONS.c.decision_id.in_([record["decision_id"] for record in some])
-        stored = {row.decision_id: _record(row) for row in connection.execute(_ROWS.where(is_asked))}
-        for record in some:
-            _hold_equal(stored[record["decision_id"]], record)
-
-
-def _hold_equal(stored: Mapping[str, Any], record: Record) -> None:
+def _hold_equal(kept: Decision, asked: Decision) -> None:
+    if kept is asked:
+        return
+    stored, record = decision_to_record(kept), decision_to_record(asked)
     differing = [column for column in _CONTENT if stored[column] != record[column]]
     if differing:
         raise RecordConflictError(
@@ -293,10 +298,6 @@ def _hold_equal(stored: Mapping[str, Any], record: Record) -> None:
             where=f"decision {record['decision_id']!r}",
             next_step="what was visible as of that instant has changed since: decide under a new model version",
         )
-
-
-def _record(row: Row[Any]) -> Record:
-    return dict(zip(COLUMNS, row, strict=True))
 
 
 def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
 )
@@ -62,34 +63,56 @@ def _number() -> Column[int]:
     return Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
+def _numbered() -> Column[int]:
+    """Give the column of numbers that are assigned under the lock, without gaps."""
+    return Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
+
+
 DECISIONS = Table(
     "decisions",
     METADATA,
-    Column("decision_id", Text, primary_key=True),
-    Column("checkpoint", Text, nullable=False),
-    Column("application_id", Text),
-    Column("order_id", Text),
-    Column("account_id", Text, nullable=False),
-    Column("operator_id", Text, nullable=False),
-    Column("decided_at", UtcInstant, nullable=False),
+    _numbered(),
+    Column("decision_key", BigInteger, nullable=False),
+    Column("account_key", BigInteger, nullable=False),
     Column("as_of", UtcInstant, nullable=False),
-    Column("disposition", Text, nullable=False),
-    Column("merchant_probability", Double),
-    Column("risk_score", Double),
-    Column("reason_codes", Text, nullable=False),
-    Column("evidence", Text, nullable=False),
-    Column("counterfactual", Text),
-    Column("caps", Text),
-    Column("policy_version", Text, nullable=False),
-    Column("model_version", Text, nullable=False),
-    Column("promotion_id", Text),
-    Column("degraded", Boolean, nullable=False),
-    Column("explore", Boolean, nullable=False),
-    Column("propensity", Double),
-    Column("contributions", Text, nullable=False),
-    Index("decisions_by_account", "account_id", "as_of"),
+    Column("checkpoint", SmallInteger, nullable=False),
+    Column("disposition", SmallInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("decisions_by_key", "decision_key"),
+    Index("decisions_by_account", "account_key"),
 )
-"""One row a decision. Documents are canonical JSON in text: PostgreSQL's jsonb would reorder and renumber them."""
+"""One row a decision, as `packing` writes it; the content of one that was erased is empty."""
+
+TERMS = Table(
+    "terms",
+    METADATA,
+    _numbered(),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The dictionary of the packed decisions; a row never changes."""
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    _numbered(),
+    Column("kind", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("digests", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""The chain: which rows were written together, their digests, and a hash over those and the hash before."""
+
+ERASURES = Table(
+    "erasures",
+    METADATA,
+    _numbered(),
+    Column("kind", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("erased_at", UtcInstant, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Tombstones: which rows were erased because their time was over. The chain keeps their digests."""
 
 LIST_ENTRIES = Table(
     "list_entries",
@@ -130,8 +153,11 @@ LIST_CHANGES = Table(
 DECISION_ENTRIES = Table(
     "decision_entries",
     METADATA,
-    Column("entry_id", Text, primary_key=True),
-    Column("decision_id", Text, primary_key=True),
+    _numbered(),
+    Column("entry_id", Text, nullable=False),
+    Column("decision_number", BigInteger, nullable=False),
+    Index("decision_entries_by_entry", "entry_id"),
+    Index("decision_entries_by_decision", "decision_number"),
 )
 """Which list entries made a decision's evidence true."""
 
@@ -162,15 +188,17 @@ POLICY_EVENTS = Table(
 CAP_USES = Table(
     "cap_uses",
     METADATA,
-    Column("use_id", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    _numbered(),
+    Column("use_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("used_at", UtcInstant, nullable=False),
     Column("released_at", UtcInstant),
-    Index("cap_uses_by_key", "key", "used_at"),
+    Index("cap_uses_by_use", "use_id"),
+    Index("cap_uses_by_key", "key", "used_at", "amount"),
 )
-"""What was used up of a limit: one row a use and limit. A use that was given back keeps its row."""
+"""What was used up of a limit: one row a use and limit, and one that takes it back where it was released."""
 
 VELOCITY_EVENTS = Table(
     "velocity_events",

@@ -147,6 +147,6 @@ def test_a_full_disk_is_a_readable_error(tmp_path: Path, make_decision: MakeDeci
             pages = connection.execute(text("PRAGMA page_count")).scalar()
             connection.execute(text(f"PRAGMA max_page_count={pages}"))
         with pytest.raises(WorkspaceError, match="full"):
-            store.record([make_decision(number) for number in range(1, 200)])
+            store.record([make_decision(number) for number in range(1, 3_000)])
         assert store.decision("d-000000") == make_decision()
         assert store.decisions_of("account-1") == ()

@@ -1,0 +1,154 @@
+"""Group commit: what several threads write at the same time becomes one transaction, and one wait for the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, RowMapping, Table
+
+from membergate.domain.errors import WorkspaceError
+from membergate.store.chain import hold_lock, next_number, seal
+from membergate.store.errors import readable_database_errors
+from membergate.store.tables import TERMS
+from membergate.store.terms import Terms
+
+_T = TypeVar("_T")
+MOST_TOGETHER = 256
+"""Works that share a transaction, at most."""
+
+
+class Writing:
+    """What a piece of work may do: execute statements, and insert rows that the chain covers.
+
+    Parameters
+    ----------
+    connection
+        Inside a transaction that holds the lock.
+    terms
+        The record's dictionary, up to date.
+    """
+
+    def __init__(self, connection: Connection, terms: Terms) -> None:
+        self.connection = connection
+        self.terms = terms
+        self.written: dict[str, list[int]] = {}
+
+    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows under the next numbers, which the chain will cover; gives the first number."""
+        first = next_number(self.connection, table)
+        if rows:
+            numbered = [{**row, "number": first + place} for place, row in enumerate(rows)]
+            self.connection.execute(table.insert(), numbered)
+            self.written.setdefault(table.name, []).extend(range(first, first + len(rows)))
+        return first
+
+    def insert_terms(self) -> None:
+        """Write the terms that were entered."""
+        pending = self.terms.take_pending()
+        if pending:
+            self.connection.execute(TERMS.insert(), [{"number": n, "content": content} for n, content in pending])
+            self.written.setdefault(TERMS.name, []).extend(number for number, _ in pending)
+
+
+class _Ticket(Generic[_T]):
+    def __init__(self, work: Callable[[Writing], _T]) -> None:
+        self.work = work
+        self.is_done = False
+        self.error: BaseException | None = None
+        self.answer: _T | None = None
+
+
+class Committer:
+    """Runs pieces of work, each all or none, together where they come together; when one returns, it is on disk.
+
+    Parameters
+    ----------
+    engine
+        A connection pool on a database of the newest schema.
+    origin
+        The database, as it may be shown.
+    """
+
+    def __init__(self, engine: Engine, origin: str) -> None:
+        self.terms = Terms()
+        self._origin = origin
+        self._engine = engine.execution_options(is_writing=True, preserve_rowcount=True)
+        self._waiting: list[_Ticket[Any]] = []
+        self._queue = Lock()
+        self._turn = Lock()
+
+    def run(self, work: Callable[[Writing], _T]) -> _T:
+        """Do a piece of work, and give its answer once it is on disk.
+
+        Raises
+        ------
+        MembergateError
+            Whatever the work raises; nothing of it was written then.
+        WorkspaceError
+            If the database cannot be written.
+        """
+        ticket = _Ticket(work)
+        with self._queue:
+            self._waiting.append(ticket)
+        with self._turn:
+            while not ticket.is_done:  # whoever came before may have done it
+                self._commit_next()
+        if ticket.error is not None:
+            with readable_database_errors(self._origin):
+                raise ticket.error
+        answer: Any = ticket.answer
+        return answer  # type: ignore[no-any-return]  # a ticket without an error has the work's answer
+
+    def reading(self, connection: Connection, read: Callable[[RowMapping, Terms], _T], row: RowMapping) -> _T:
+        """Read a row by the dictionary, and look up what others entered if it lacks anything.
+
+        Raises
+        ------
+        WorkspaceError
+            If the row cannot be read.
+        """
+        try:
+            return read(row, self.terms)
+        except WorkspaceError:
+            with self._turn:
+                self.terms.follow(connection)
+            return read(row, self.terms)
+
+    def _commit_next(self) -> None:
+        with self._queue:
+            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        known = len(self.terms)
+        try:
+            self._commit(batch)
+        except BaseException as error:  # noqa: BLE001 - each waiting thread raises it as its own
+            self.terms.forget(min(known, len(self.terms)))
+            for ticket in batch:
+                ticket.error = ticket.error or error
+        for ticket in batch:
+            ticket.is_done = True
+
+    def _commit(self, batch: Sequence[_Ticket[Any]]) -> None:
+        written: dict[str, list[int]] = {}
+        with self._engine.begin() as connection:
+            hold_lock(connection)
+            self.terms.follow(connection)
+            for ticket in batch:
+                known, writing = len(self.terms), Writing(connection, self.terms)
+                savepoint = connection.begin_nested() if len(batch) > 1 else None
+                try:
+                    ticket.answer = ticket.work(writing)
+                    writing.insert_terms()
+                except Exception as error:
+                    if savepoint is None:
+                        raise
+                    savepoint.rollback()
+                    self.terms.forget(known)
+                    ticket.error = error
+                    continue
+                if savepoint is not None:
+                    savepoint.commit()
+                for kind, numbers in writing.written.items():
+                    written.setdefault(kind, []).extend(numbers)
+            seal(connection, written)
