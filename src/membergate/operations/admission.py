@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.deciding.policy import Policy, counterfactual, decide
+from membergate.deciding.policy.reviewing import without_review
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, PolicyError, UnknownSubjectError
@@ -153,6 +154,8 @@ class AdmissionDesk:
         self.lists = lists
         self.standby = tuple(standby)
         self.shadows = tuple(shadows)
+        self.unreviewed: frozenset[str] = frozenset()
+        """Applications for which reviewers have no time: they are decided without the choice of a review."""
         self.shadow_counts: Counter[tuple[str, Disposition, Disposition]] = Counter()
         """How often a shadow's version, our disposition and its disposition came together in the last window."""
 
@@ -330,9 +333,13 @@ class AdmissionDesk:
         as_of = aware(applications.submitted_at[case.row])
         account_id, evidence = str(applications.account_ids[case.row]), case.evidence
         policy = self.policy_at(as_of)
+        no_time: tuple[Evidence, ...] = ()
+        if str(applications.application_ids[case.row]) in self.unreviewed:
+            policy = without_review(policy)
+            no_time = (Evidence("has_review_place", value=False, origin="reviews", observed_at=as_of),)
         lottery, snoozed = draw(case.operator_id, policy), policy.snoozed_for(account_id, as_of)
         verdict = decide(policy, Checkpoint.ADMISSION, evidence, lottery=lottery, snoozed=snoozed)
-        read = tuple(evidence[name] for name in sorted(verdict.read) if name in evidence)
+        read = (*(evidence[name] for name in sorted(verdict.read) if name in evidence), *no_time)
         decision = Decision(
             decision_id="",
             checkpoint=Checkpoint.ADMISSION,

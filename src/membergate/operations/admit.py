@@ -19,6 +19,7 @@ from membergate.operations.keeping import keep
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import live_policy, read_policy
 from membergate.operations.policy_lifecycle import earlier_policies, shadow_policies
+from membergate.operations.reviewing import decide_within_capacity
 from membergate.operations.workspace import Workspace
 from membergate.store import OperationalRecord, open_store, write_decisions
 
@@ -144,7 +145,7 @@ def admit(
         )
     history = history or History(workspace.warehouse())
     desk = live_desk(workspace, history, model_version)
-    decisions = tuple(desk.decide_window(since, until))
+    decisions = tuple(decide_within_capacity(desk, since, until))
     if out is not None:
         write_decisions(decisions, out)
     if model_version is None:

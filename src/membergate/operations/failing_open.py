@@ -13,6 +13,7 @@ from membergate.domain.evidence import Absence, Evidence
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionDesk, AdmissionRequest, Case
 from membergate.operations.history import Applications
+from membergate.operations.reviewing import ReviewBudget
 
 _log = structlog.get_logger("membergate.admission")
 
@@ -28,10 +29,13 @@ class FailOpenDesk:
     ----------
     desk
         The desk.
+    budget
+        Reviewers' time; None where nobody counts it.
     """
 
-    def __init__(self, desk: AdmissionDesk) -> None:
+    def __init__(self, desk: AdmissionDesk, budget: ReviewBudget | None = None) -> None:
         self.desk = desk
+        self._budget = budget
 
     @property
     def model_version(self) -> str:
@@ -56,12 +60,23 @@ class FailOpenDesk:
             If no policy is in effect.
         """
         try:
-            return self.desk.decide(request, clock)
+            decision = self.desk.decide(request, clock)
+            return decision if self._budget is None else self._within(self._budget, decision, request, clock)
         except MembergateError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever breaks a witness, nobody waits at a closed door
             _log.error("witness_failed", account_id=request.account_id, error=f"{type(error).__name__}: {error}")
         return self._degraded(request, clock)
+
+    def _within(self, budget: ReviewBudget, decision: Decision, request: AdmissionRequest, clock: Clock) -> Decision:
+        def unreviewed() -> Decision:
+            self.desk.unreviewed = frozenset({decision.application_id or ""})
+            try:
+                return self.desk.decide(request, clock)
+            finally:
+                self.desk.unreviewed = frozenset()
+
+        return budget.settle(decision, self.desk.policy_at(decision.as_of), unreviewed, clock)
 
     def _degraded(self, request: AdmissionRequest, clock: Clock) -> Decision:
         now = clock()

@@ -14,6 +14,7 @@ from membergate.operations.history import History
 from membergate.operations.keeping import enter
 from membergate.operations.members import Members
 from membergate.operations.orders import OrderDesk
+from membergate.operations.reviewing import ReviewBudget
 from membergate.operations.workspace import Workspace
 from membergate.service.door import Desks
 from membergate.store import OperationalRecord
@@ -61,4 +62,4 @@ def desks_of(
     def on_recorded(decision: Decision) -> None:
         enter(record, desk.policy, [decision], clock)
 
-    return Desks(FailOpenDesk(desk), OrderDesk(members), on_recorded, lock)
+    return Desks(FailOpenDesk(desk, ReviewBudget(record)), OrderDesk(members), on_recorded, lock)

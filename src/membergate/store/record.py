@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Engine, Select, bindparam, select
 
 from membergate.domain.decision import Decision
-from membergate.domain.disposition import HOLDERS, Checkpoint
+from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import UnknownSubjectError
 from membergate.domain.listing import entries_behind
 from membergate.store.auditing import AuditRecord
@@ -187,6 +187,30 @@ class OperationalRecord:
         for some in _slices(keys):
             admitted |= self._accounts(_ADMITTED, {"keys": some, "before": before})
         return admitted & asked
+
+    def has(self, decision_id: str) -> bool:
+        """Tell whether a decision is on record.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        query = select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id == decision_id)
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def reviews_since(self, since: datetime) -> set[str]:
+        """Name the admission decisions from an instant on that sent somebody to a review.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        is_meant = (DECISIONS.c.decided_at >= since) & (DECISIONS.c.disposition == Disposition.REVIEW.value)
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            return set(connection.execute(select(DECISIONS.c.decision_id).where(is_meant)).scalars())
 
     def accounts_let_in(self, at: datetime) -> set[str]:
         """Name every account that a decision as of an instant, or before it, let in.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from membergate.deciding.policy.policy import Policy
 from membergate.domain.disposition import Disposition
+
+_PROHIBITIVE_MINOR = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,15 @@ def allocate_reviews(cases: Iterable[ReviewCase], capacity_minutes: float) -> Al
         sum(case.gain_minor for case in chosen),
         max(price, 0.0),
     )
+
+
+def without_review(policy: Policy) -> Policy:
+    """Give the policy as it decides where no reviewer has time: rules and caps still ask for reviews, the score not."""
+    economics = policy.economics
+    if economics is None:
+        return policy
+    review = replace(economics.review, queue_price_minor=_PROHIBITIVE_MINOR)
+    return replace(policy, economics=replace(economics, review=review))
 
 
 def review_gain(expected_value_minor: Mapping[Disposition, float], queue_price_minor: float) -> float:
