@@ -23,6 +23,7 @@ from membergate.learning.identity import (
     LinkKind,
     LinkRule,
     LinkRules,
+    RollingOperators,
     Source,
     operator_id_of,
 )
@@ -234,3 +235,21 @@ def test_the_local_answers_equal_the_global_one(market: Market, kinds: Kinds, sh
             path = index.explain(name, other, as_of)
             assert bool(path) == (other in members and other != name)
             assert all(link.since <= as_of for link in path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(markets, address_kinds)
+def test_following_the_changes_equals_finding_anew(market: Market, kinds: Kinds) -> None:
+    """Day by day, links that begin and end lead to what a full resolution finds, and only the told accounts change."""
+    index, rolling = LinkIndex.build(connect(market, kinds), RULES), RollingOperators()
+    before: dict[str, str] = {}
+    since = None
+    for day in range(LAST + 5):
+        until = START + timedelta(days=day)
+        touched = rolling.follow(index.changes(since, until))
+        now = rolling.operators()
+        assert now == index.operators_as_of(until)
+        assert {name for name in now if before.get(name) != now[name]} <= touched
+        for name in now:
+            assert rolling.members(name) == index.operator_of(name, until).account_ids
+        before, since = now, until

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from membergate.learning.identity.index import LinkIndex
 from membergate.learning.identity.operators import Hub, Link, Operator, OperatorTable, operator_id_of
+from membergate.learning.identity.rolling import Event, LinkChange, RollingOperators
 from membergate.learning.identity.rules import (
     DEFAULT_RULES,
     AddressCap,
@@ -23,16 +24,19 @@ from membergate.learning.identity.rules import (
 __all__ = [
     "DEFAULT_RULES",
     "AddressCap",
+    "Event",
     "Facet",
     "Habit",
     "Hub",
     "Link",
+    "LinkChange",
     "LinkIndex",
     "LinkKind",
     "LinkRule",
     "LinkRules",
     "Operator",
     "OperatorTable",
+    "RollingOperators",
     "Source",
     "TogetherRule",
     "operator_id_of",

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from membergate.domain.errors import BadInputError
 from membergate.learning.identity.operators import Hub, Link, Operator, OperatorTable, operator_id_of
+from membergate.learning.identity.rolling import Event, LinkChange
 from membergate.learning.identity.rules import DEFAULT_RULES, LinkRules
 from membergate.learning.identity.sightings import Sightings, read_sightings
 from membergate.learning.identity.spells import Ints, LinkSpells, SharedTokens, link_spells, shared_tokens
@@ -99,6 +100,26 @@ class LinkIndex:
         names = [operator_id_of(account_id) for account_id in self._sightings.account_ids[founder]]
         accounts = self._sightings.account_ids[:visible]
         return {account_id: names[part] for account_id, part in zip(accounts, member_of, strict=True)}
+
+    def changes(self, since: datetime | None, until: datetime) -> list[LinkChange]:
+        """List what happened to accounts and links in (since, until], in order, for `RollingOperators` to follow.
+
+        Parameters
+        ----------
+        since, until
+            Aware instants; None begins with the first account.
+        """
+        after, upto = -(2**63) if since is None else _microseconds(since), _microseconds(until)
+        ids, visible, spells = self._sightings.account_ids, self._sightings.first_visible_at, self._spells
+        found = [(int(visible[c]), 0, int(c), -1) for c in np.flatnonzero((visible > after) & (visible <= upto))]
+        for event, instants in enumerate((spells.until, spells.since), start=1):
+            for row in np.flatnonzero((instants > after) & (instants <= upto)):
+                smaller, larger = divmod(int(spells.pair[row]), self._accounts)
+                found.append((int(instants[row]), event, smaller, larger))
+        events = (Event.SEEN, Event.WITHDRAWN, Event.LINKED)
+        return [
+            LinkChange(_instant(at), events[kind], ids[a], "" if b < 0 else ids[b]) for at, kind, a, b in sorted(found)
+        ]
 
     def operator_of(self, account_id: str, as_of: datetime) -> Operator:
         """Resolve one account from its own neighbourhood, at a cost that does not grow with the market.
