@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,15 @@ from membergate.cli.settings import DEFAULT_WORKSPACE, InstantOption, JsonOption
 
 if TYPE_CHECKING:
     from membergate.market.loading import LoadReport
+    from membergate.operations.features_power import Power
+
+
+class FeatureEngine(StrEnum):
+    """What computes features."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
 
 features = typer.Typer(help="The feature catalogue, what is computable here, a table as of an instant.")
 
@@ -133,30 +143,69 @@ def list_features(*, workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Js
 
 @features.command("show")
 def show_feature(
-    feature_id: Annotated[str, typer.Argument(help="Such as A2.")], *, as_json: JsonOption = False
+    feature_id: Annotated[str, typer.Argument(help="Such as A2.")],
+    *,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    with_sql: Annotated[bool, typer.Option("--sql", help="Print its statements for DuckDB and for Spark.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show a feature's definition, what it needs, its sense of risk and whom it may harm."""
-    from membergate.operations.features import describe_feature
+    """Show a feature: definition, needs, whom it may harm; its distribution and separating power in this workspace."""
+    from membergate.operations.features import describe_feature, portrait_of, statements_of
+    from membergate.operations.workspace import Workspace
 
-    shown = describe_feature(feature_id)
+    shown, here = describe_feature(feature_id), portrait_of(feature_id, Workspace(workspace))
+    statements = statements_of(feature_id, Workspace(workspace)) if with_sql or as_json else {}
     if as_json:
-        print_json(shown)
+        print_json({"card": shown, "here": here, "sql": statements})
         return
+    if here is not None:
+        shown |= {"observed": f"{here.observed} of {here.accounts} accounts"}
+        shown |= {"distribution": "  ".join(f"{q:.0%} {v:.4g}" for q, v in here.quantiles.items())}
+        shown |= {"separating power": _power(here.power)}
     print_table(f"{feature_id}", ("", ""), shown.items())
+    for engine, text in statements.items():
+        say(f"\n-- {engine}\n{text}")
+
+
+def _power(power: Power | None) -> str:
+    if power is None:
+        return "not measured: too few operators are labelled on either side"
+    interval = f"{power.area:.3f} (95 % interval {power.low:.3f} to {power.high:.3f})"
+    return f"area under the curve {interval}, {power.merchants} merchants, {power.genuine} genuine"
 
 
 @features.command("compute")
 def compute_table(
-    out: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    out: Annotated[Path, typer.Argument(help="Parquet file to write; on Spark, a folder of parts.")],
     *,
     as_of: InstantOption = None,
+    engine: Annotated[FeatureEngine, typer.Option(help="Where to compute.")] = FeatureEngine.DUCKDB,
+    master: Annotated[str, typer.Option(help="Spark's master.")] = "local[2]",
+    scores: Annotated[bool, typer.Option("--scores", help="On Spark: a model's scores and clusters instead.")] = False,
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Bring the table up to date: only accounts with something new.")
+    ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Compute every computable feature of every account as of an instant (the end of the data by default)."""
-    from membergate.operations.features import compute_features
+    from membergate.domain.errors import BadInputError
+    from membergate.operations.features import compute_features, refresh_features
     from membergate.operations.workspace import Workspace
 
+    if scores and engine is FeatureEngine.DUCKDB:
+        raise BadInputError("scores are written on Spark only", next_step="--engine spark, or membergate admit")
+    if since_last and engine is FeatureEngine.SPARK:
+        raise BadInputError("a table on Spark is computed in full", next_step="leave --since-last out")
     with progress() as bar:
         bar.add_task("computing features")
-        rows = compute_features(Workspace(workspace), out, as_of=instant(as_of))
+        if engine is FeatureEngine.SPARK:
+            from membergate.operations.features_on_spark import compute_on_cluster
+
+            at = instant(as_of)
+            rows = compute_on_cluster(Workspace(workspace), out, master=master, as_of=at, is_scored=scores)
+        elif since_last:
+            again, rows = refresh_features(Workspace(workspace), out, as_of=instant(as_of))
+            say(f"{again} accounts computed again")
+        else:
+            rows = compute_features(Workspace(workspace), out, as_of=instant(as_of))
     say(f"{rows} accounts written to {out}")

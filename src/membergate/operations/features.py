@@ -8,20 +8,29 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.errors import BadInputError, UnknownSubjectError
 from membergate.domain.evidence import Absence
 from membergate.learning.features import (
     CATALOGUE,
     Feature,
     FeatureTable,
+    Norms,
     availability,
     evidence_name,
     fit_norms,
     needs,
 )
-from membergate.learning.features.lineage import measures_of
+from membergate.learning.features.compiler import Compiler
+from membergate.learning.features.computation import named_measures
+from membergate.learning.features.lineage import availability_of, measures_of
+from membergate.learning.features.refresh import to_ask_again, touched_accounts
+from membergate.learning.features.spark_dialect import spark_sql
+from membergate.learning.features.tables import part_of
+from membergate.market.schema import TABLES
+from membergate.operations.features_power import Portrait, portrait
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 
@@ -77,6 +86,8 @@ def card(feature: Feature) -> dict[str, str]:
         "unit": feature.unit,
         "grain": feature.grain,
         "over": feature.scope,
+        "divided by": f"{feature.per.sql} over {feature.per.grain}" if feature.per else "nothing else",
+        "shrunk by": f"{feature.shrinkage.strength:g} of its denominator" if feature.shrinkage else "nothing",
         "window": "all history" if feature.window_days is None else f"{feature.window_days} days",
         "sql": feature.sql,
         "needs": ", ".join(sorted(needs(measures_of(feature)))),
@@ -84,6 +95,48 @@ def card(feature: Feature) -> dict[str, str]:
         "may harm": ", ".join(feature.harms) or "nobody known",
         "hard to evade": feature.robust_variant,
     }
+
+
+def portrait_of(feature_id: str, workspace: Workspace, *, as_of: datetime | None = None) -> Portrait | None:
+    """Give a feature's distribution and separating power in a workspace; None where nothing here can feed it."""
+    describe_feature(feature_id)
+    if not workspace.warehouse_folder.exists():
+        return None
+    return portrait(History(workspace.warehouse()), feature_id.upper(), as_of=as_of)
+
+
+def statements_of(feature_id: str, workspace: Workspace | None = None) -> dict[str, str]:
+    """Give the statements that compute a feature, for DuckDB and for Spark, with the norms as names.
+
+    Parameters
+    ----------
+    feature_id
+        Its id.
+    workspace
+        Whose columns they are written for; every column of the schema where None or nothing is ingested.
+
+    Raises
+    ------
+    UnknownSubjectError
+        If the catalogue has no such feature.
+    """
+    describe_feature(feature_id)
+    feature = CATALOGUE[feature_id.upper()]
+    columns = {name: table.column_names for name, table in TABLES.items()}
+    if workspace is not None and workspace.warehouse_folder.exists():
+        here = workspace.warehouse().columns()
+        columns = here if availability_of(feature, here).is_computable else columns
+    program = Compiler(columns, None).compile(named_measures(feature))
+    steps = (*program.shared, *program.own)
+    instants = {"earliest": "<first instant>", "latest": "<last instant>"}
+    return {
+        "duckdb": ";\n".join(_statement(step.table, step.sql.strip()) for step in steps),
+        "spark": ";\n".join(_statement(step.table, spark_sql(step.sql, **instants)) for step in steps),
+    }
+
+
+def _statement(table: str, sql: str) -> str:
+    return f"CREATE TEMPORARY VIEW {table} AS {sql}" if table else sql
 
 
 def compute_features(workspace: Workspace, out: Path, *, as_of: datetime | None = None) -> int:
@@ -95,7 +148,59 @@ def compute_features(workspace: Workspace, out: Path, *, as_of: datetime | None 
     norms = fit_norms(history.connection, instant, tuple(usable))
     table = history.features(spine, history.operators(spine), norms, usable)
     pq.write_table(as_arrow(table), out, compression="zstd")
+    norms.save(_norms_of(out))
     return len(spine)
+
+
+def _norms_of(table: Path) -> Path:
+    """Give the folder of the norms that a table was measured against, beside it."""
+    return table.with_suffix(".norms")
+
+
+def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | None = None) -> tuple[int, int]:
+    """Bring a feature table up to an instant: only operators of which anything became known since are computed again.
+
+    Every row keeps the instant of its own last change, and the norms are those that the table was begun with; so what
+    stands there equals a full computation with each account as of its own instant.
+
+    Parameters
+    ----------
+    workspace
+        Holds the market, what is new ingested.
+    table
+        What `compute_features` wrote; it is replaced.
+    as_of
+        The end of the data where None.
+
+    Returns
+    -------
+    tuple of int
+        Rows computed again, and rows in the table.
+
+    Raises
+    ------
+    BadInputError
+        If there is no such table, or it was computed from other features than can be had now.
+    """
+    if not table.exists():
+        raise BadInputError("there is no table to bring up to date", where=str(table), next_step="compute it in full")
+    before, history = pq.read_table(table), History(workspace.warehouse())
+    instant = as_of or history.last_instant
+    since = np.datetime64(pc.max(before["as_of"]).as_py().replace(tzinfo=None), "us")
+    until = np.datetime64(instant.replace(tzinfo=None), "us")
+    columns = history.warehouse.columns()
+    usable = [entry.feature.id for entry in availability(columns) if entry.is_computable]
+    spine = history.accounts(instant)
+    operators = history.operators(spine)
+    again = to_ask_again(operators, touched_accounts(history.connection, columns, since, until))
+    part, members = part_of(spine, operators, np.flatnonzero(again))
+    fresh = as_arrow(history.features(part, members, Norms.load(_norms_of(table)), usable))
+    if fresh.column_names != before.column_names:
+        raise BadInputError("the table holds other features than can be computed now", next_step="compute it in full")
+    stays = pc.invert(pc.is_in(before["account_id"], fresh["account_id"]))
+    whole = pa.concat_tables([before.filter(stays), fresh.cast(before.schema)]).sort_by("account_id")
+    pq.write_table(whole, table, compression="zstd")
+    return int(again.sum()), len(whole)
 
 
 def as_arrow(table: FeatureTable) -> pa.Table:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from membergate.domain.errors import BadInputError
@@ -123,6 +123,7 @@ def test_a_declared_feature_conforms() -> None:
     assert trial.batch.features == ("Z1",)
 
 
+@settings(deadline=None)  # a database that is opened while others work may take its time
 @given(
     st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=50),
     st.randoms(use_true_random=False),

@@ -75,13 +75,13 @@ class Compiler:
     columns
         Loaded table -> its canonical columns.
     scalars
-        The norms' scalars, which `PRIOR` reads.
+        The norms' scalars, which `PRIOR` reads; None to write their names, for readers.
     is_few
         Whether the spine is short: one part, for which what is shared is better read for its own things only. No value
         depends on it.
     """
 
-    def __init__(self, columns: Columns, scalars: Mapping[str, float], *, is_few: bool = False) -> None:
+    def __init__(self, columns: Columns, scalars: Mapping[str, float] | None, *, is_few: bool = False) -> None:
         self._is_few = is_few
         self._columns = columns
         self._scalars = scalars

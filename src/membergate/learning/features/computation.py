@@ -67,10 +67,34 @@ def compute(
     """
     wanted = chosen(features)
     columns = market_columns_of(connection)
-    computable, program = _planned(
-        wanted, tuple(columns.items()), tuple(norms.scalars.items()), is_few=len(spine) <= PART_ROWS
-    )
+    _, program = planned(wanted, columns, norms, is_few=len(spine) <= PART_ROWS)
     numbers = measured(connection, spine, operators, norms, program)
+    return tabled(connection, spine, operators.operator_ids, numbers, wanted, norms, columns)
+
+
+def tabled(
+    connection: duckdb.DuckDBPyConnection,
+    spine: Spine,
+    operator_ids: NDArray[Any],
+    numbers: Mapping[str, NDArray[Any]],
+    wanted: tuple[Feature, ...],
+    norms: Norms,
+    columns: Columns,
+) -> FeatureTable:
+    """Turn measures into the feature table: rates, shrinkage, typed absences, context.
+
+    Parameters
+    ----------
+    connection
+        Any; of the market it reads the promotions only.
+    spine, operator_ids
+        The questions, and the operator of each, shape (n,).
+    numbers
+        Measure by name, shape (n,) each.
+    wanted, norms, columns
+        The features, what they are shrunk towards, and what the market has.
+    """
+    computable = {feature for feature in wanted if f"{feature.id}_value" in numbers}
     context = context_of(connection, spine, numbers, columns)
     values = np.full((len(spine), len(wanted)), np.nan)
     absences = np.full((len(spine), len(wanted)), NOT_APPLICABLE, dtype=np.uint8)
@@ -80,7 +104,7 @@ def compute(
             values[:, column], absences[:, column], evidence = _valued(feature, numbers, norms)
         context[f"n_eff_{feature.id.lower()}"] = evidence
     ids = tuple(feature.id for feature in wanted)
-    return FeatureTable(spine, operators.operator_ids, ids, values, absences, context)
+    return FeatureTable(spine, operator_ids, ids, values, absences, context)
 
 
 def measured(
@@ -96,7 +120,7 @@ def measured(
     with _standing(connection, norms.tables), _made(connection, program.shared):
         for rows in _parts(spine):
             own, members = part_of(spine, operators, rows)
-            with _standing(connection, _spine_tables(own, members)):
+            with _standing(connection, spine_tables(own, members)):
                 for measure, column, at in _answers(connection, program.own):
                     _scatter(numbers, measure, column, rows[at], len(spine))
     return numbers
@@ -147,7 +171,7 @@ def _made(connection: duckdb.DuckDBPyConnection, steps: Iterable[Step]) -> Itera
             connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
-def _spine_tables(spine: Spine, operators: OperatorTable) -> dict[str, pa.Table]:
+def spine_tables(spine: Spine, operators: OperatorTable) -> dict[str, pa.Table]:
     """Give the tables of a spine: its rows with the members of their operators, and its instants."""
     as_of = np.asarray(spine.as_of, dtype="datetime64[us]")
     rows = operators.member_rows()
@@ -198,6 +222,13 @@ def shrunk(
     """Pull rates towards the prior: `(rate * evidence + strength * prior) / (evidence + strength)`."""
     pulled: NDArray[np.float64] = (values * evidence + shrinkage.strength * prior) / (evidence + shrinkage.strength)
     return pulled
+
+
+def planned(
+    wanted: tuple[Feature, ...], columns: Columns, norms: Norms, *, is_few: bool
+) -> tuple[frozenset[Feature], Program]:
+    """Compile what the columns can feed: the features that can be computed, and the program of their measures."""
+    return _planned(wanted, tuple(columns.items()), tuple(norms.scalars.items()), is_few=is_few)
 
 
 @lru_cache(maxsize=16)

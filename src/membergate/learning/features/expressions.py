@@ -76,8 +76,8 @@ def with_columns(tree: exp.Expr, rename: Callable[[exp.Column], exp.Expr]) -> ex
     return tree.transform(lambda node: rename(node) if isinstance(node, exp.Column) else node)
 
 
-def with_our_words(tree: exp.Expr, scalars: Mapping[str, float]) -> exp.Expr:
-    """Expand `FIXED_SUM`, `PRIOR` and `SURPRISE` into plain SQL.
+def with_our_words(tree: exp.Expr, scalars: Mapping[str, float] | None) -> exp.Expr:
+    """Expand `FIXED_SUM`, `PRIOR` and `SURPRISE` into plain SQL; without scalars, priors become named parameters.
 
     Raises
     ------
@@ -130,7 +130,9 @@ def _is_word(node: exp.Expr, word: str) -> bool:
     return isinstance(node, exp.Anonymous) and node.name.upper() == word
 
 
-def _scalar(name: str, scalars: Mapping[str, float]) -> exp.Expr:
+def _scalar(name: str, scalars: Mapping[str, float] | None) -> exp.Expr:
+    if scalars is None:
+        return exp.Placeholder(this=name)
     if name not in scalars:
         raise BadInputError(f"the norms hold no {name!r}", allowed=", ".join(sorted(scalars)))
     value = scalars[name]
