@@ -41,7 +41,7 @@ from sklearn.preprocessing import QuantileTransformer
 
 from membergate.domain.labels import Label
 from membergate.engine import HDBSCAN, LocalOutlierFactor, NeighbourGraph
-from membergate.learning.features import CATALOGUE, FeatureTable, fit_norms
+from membergate.learning.features import LEARNED, FeatureTable, fit_norms
 from membergate.learning.features.norms import Norms
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings
 from membergate.learning.model.identification import Lineage
@@ -105,9 +105,9 @@ def market_of(folder: Path, seed: int, accounts: int) -> Market:
     history = History(workspace.warehouse())
     applications = history.applications()
     cut = aware(applications.submitted_at[len(applications) // 2])
-    norms = fit_norms(history.connection, cut, tuple(CATALOGUE))
+    norms = fit_norms(history.connection, cut, LEARNED)
     spine = applications.spine
-    table = history.features(spine, history.operators(spine), norms, tuple(CATALOGUE))
+    table = history.features(spine, history.operators(spine), norms, LEARNED)
     by_now = history.links.operators_as_of(history.last_instant)
     operators = np.array([by_now.get(account, account) for account in spine.account_ids], dtype=np.str_)
     truth = {

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from membergate.learning.features import CATALOGUE, FeatureTable, fit_norms
+from membergate.learning.features import LEARNED, FeatureTable, fit_norms
 from membergate.market.warehouse import literal
 from membergate.operations.history import History
 from membergate.operations.ingest import ingest
@@ -33,10 +33,10 @@ BOUND = 0.90
 
 
 def features_of(history: History) -> FeatureTable:
-    """Compute every starter feature for every application, as of its submission."""
+    """Compute every feature that models learn from for every application, as of its submission."""
     spine = history.applications().spine
-    norms = fit_norms(history.connection, history.last_instant, tuple(CATALOGUE))
-    return history.features(spine, history.operators(spine), norms, tuple(CATALOGUE))
+    norms = fit_norms(history.connection, history.last_instant, LEARNED)
+    return history.features(spine, history.operators(spine), norms, LEARNED)
 
 
 def merchants_in(truth: Path) -> dict[str, bool]:

@@ -206,14 +206,14 @@ def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | Non
 def as_arrow(table: FeatureTable) -> pa.Table:
     """Lay a feature table out flat: value and typed absence side by side for each feature."""
     columns: dict[str, pa.Array] = {
-        "account_id": pa.array(table.spine.account_ids.tolist()),
+        "account_id": pa.array(table.spine.account_ids.tolist(), pa.string()),
         "as_of": pa.array(table.spine.as_of, type=pa.timestamp("us", tz="UTC")),
-        "operator_id": pa.array(table.operator_ids.tolist()),
+        "operator_id": pa.array(table.operator_ids.tolist(), pa.string()),
     }
     reasons = np.array(["", *(absence.value for absence in Absence)])
     for column, feature in enumerate(table.features):
         name = evidence_name(CATALOGUE[feature])
-        columns[name] = pa.array(table.values[:, column], mask=table.absences[:, column] > 0)
+        columns[name] = pa.array(table.values[:, column], pa.float64(), mask=table.absences[:, column] > 0)
         why = reasons[table.absences[:, column]]
-        columns[f"{name}_absence"] = pa.array(why.tolist(), mask=why == "")
+        columns[f"{name}_absence"] = pa.array(why.tolist(), pa.string(), mask=why == "")
     return pa.table(columns)
