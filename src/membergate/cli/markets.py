@@ -187,7 +187,13 @@ def compute_table(
     ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Compute every computable feature of every account as of an instant (the end of the data by default)."""
+    """Compute every computable feature of every account as of an instant (the end of the data by default).
+
+    Raises
+    ------
+    BadInputError
+        If the options do not go together.
+    """
     from membergate.domain.errors import BadInputError
     from membergate.operations.features import compute_features, refresh_features
     from membergate.operations.workspace import Workspace
