@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HELP = [
     ["--version"],
     ["--help"],
-    *([name, "--help"] for name in ("demo", "simulate", "ingest", "learn", "verify", "publish")),
+    *([name, "--help"] for name in ("demo", "simulate", "ingest", "learn", "verify", "publish", "monitor")),
     *([name, "--help"] for name in ("admit", "explain", "serve", "features", "replay")),
     *(["features", name, "--help"] for name in ("list", "show", "compute")),
     *(["map", name, "--help"] for name in ("list", "coverage", "suggest")),

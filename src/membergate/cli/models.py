@@ -1,4 +1,4 @@
-"""Commands about models: learn, verify, publish."""
+"""Commands about models: learn, verify, publish, monitor."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command()(learn)
     app.command()(verify)
     app.command()(publish)
+    app.command()(monitor)
 
 
 def learn(
@@ -159,3 +160,33 @@ def publish(
     say(f"live: {published.live.model_version} with {published.live.policy_file}")
     if published.replaced is not None:
         say(f"replaced: {published.replaced.model_version} with {published.replaced.policy_file}")
+
+
+def monitor(
+    *,
+    alpha: Annotated[float, typer.Option(help="Leakage bound to watch, in (0, 1); counts when it begins.")] = 0.02,
+    delta: Annotated[float, typer.Option(help="Risk of ever alarming wrongly, in (0, 1); as above.")] = 0.05,
+    until: InstantOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the live door to its bound, on reviews of those whom it let in. Run it as often as you like.
+
+    It resumes where it stopped; each review counts once. The exit code is 1 once the alarm was raised.
+    """
+    from membergate.operations.monitor import monitor as watch_live
+    from membergate.operations.workspace import Workspace
+    from membergate.verification.certificate import Terms
+
+    watched = watch_live(Workspace(workspace), terms=Terms(alpha=alpha, delta=delta), until=instant(until))
+    if as_json:
+        print_json({name: value for name, value in vars(watched).items() if name != "monitor"})
+    else:
+        state = watched.monitor
+        say(f"watching {watched.model_version} with {watched.policy_file}, reviews until {watched.until}")
+        say(f"reviews: {watched.new_audits} new, {len(state.decisions)} in all, of {len(state.operators)} operators")
+        say(f"leakage over all holders: {watched.low:.1%} to {watched.high:.1%}, at all times together")
+        say(f"e-value against 'at most {state.alpha:g}': {watched.e_value:.3g}; {watched.alarm_at:g} alarms")
+        say(f"ALARM since {watched.alarmed_at}" if watched.alarmed_at else "no alarm")
+    if watched.alarmed_at:
+        raise typer.Exit(1)
