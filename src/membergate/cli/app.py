@@ -20,6 +20,7 @@ from membergate.cli import (
     models,
     orders,
     policies,
+    records,
     replays,
     webhooks,
 )
@@ -48,6 +49,7 @@ _ROOMS = (
     members,
     lists,
     policies,
+    records,
     replays,
     webhooks,
 )

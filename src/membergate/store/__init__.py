@@ -13,6 +13,7 @@ from membergate.store.outbox import TOLD, Message, Outbox, Webhook
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
 from membergate.store.record import OperationalRecord
+from membergate.store.retention import Erased, Retention
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
 from membergate.store.velocity import VelocityLog
 from membergate.store.velocity_redis import RedisVelocity
@@ -24,6 +25,7 @@ __all__ = [
     "AuditRecord",
     "Audited",
     "CapLedger",
+    "Erased",
     "EventInbox",
     "Head",
     "InboxEvent",
@@ -39,6 +41,7 @@ __all__ = [
     "QuestionRecord",
     "RecordConflictError",
     "RedisVelocity",
+    "Retention",
     "RiskListRecord",
     "VelocityLog",
     "Webhook",

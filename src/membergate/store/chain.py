@@ -163,5 +163,7 @@ def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def next_number(connection: Connection, table: Table) -> int:
-    """Give the number that the next row gets; the lock is held."""
-    return int(connection.execute(select(func.coalesce(func.max(table.c.number), 0))).scalar_one()) + 1
+    """Give the number that the next row gets, which no row ever had; the lock is held."""
+    erased = select(func.max(ERASURES.c.last)).where(ERASURES.c.kind == table.name).scalar_subquery()
+    highest = connection.execute(select(func.max(table.c.number), erased)).one()
+    return max(number or 0 for number in highest) + 1

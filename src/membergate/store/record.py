@@ -26,6 +26,7 @@ from membergate.store.outbox import Outbox
 from membergate.store.packing import CHECKPOINTS, DISPOSITIONS, ERASED, account_of, key_of, pack, unpack
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
+from membergate.store.retention import Retention
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 from membergate.store.velocity import VelocityLog
 
@@ -68,6 +69,7 @@ class OperationalRecord:
         self._writing = engine.execution_options(is_writing=True, preserve_rowcount=True)
         self._committer = Committer(engine, origin)
         self.audit = AuditRecord(engine, origin)
+        self.retention = Retention(self._committer)
         self.lists = RiskListRecord(engine, origin, self._committer)
         self.policies = PolicyRecord(engine, origin, self._committer)
         self.caps = CapLedger(engine, origin, self._committer)

@@ -195,3 +195,31 @@ def test_threads_that_write_together_share_a_transaction(tmp_path: Path, make_de
         found = store.audit.verify()
         assert found.fault == ""
         assert found.head.number < 2 * 40
+
+
+def test_what_is_erased_leaves_a_tombstone_and_the_chain_whole(
+    filled: OperationalRecord, make_decision: MakeDecision
+) -> None:
+    """Old decisions, ended entries and old uses are gone, the rest stays, and bringing one back is found."""
+    young = make_decision(90, as_of=NOW, decided_at=NOW)
+    filled.record([young])
+    table = METADATA.tables["decisions"]
+    with filled._engine.connect() as connection:
+        before = connection.execute(select(table).where(table.c.number == 1)).mappings().one()
+    erased = filled.retention.erase(NOW - timedelta(days=1), at=NOW, reason="180 days are over")
+    assert (erased.decisions, erased.list_entries, erased.cap_uses) == (8, 0, 0)
+    assert filled.decisions_of("account-1") == ()
+    assert filled.decision(young.decision_id) == young
+    assert filled.decisions_touched("e-1") == ()
+    found = filled.audit.verify()
+    assert (found.fault, found.erased) == ("", 8 + 6)
+    later = filled.retention.erase(NOW + timedelta(days=91), at=NOW, reason="90 days are over")
+    assert (later.decisions, later.list_entries, later.cap_uses) == (1, 3, 4)
+    assert filled.lists.entries() == ()
+    assert filled.audit.verify().fault == ""
+    assert filled.record([make_decision(1)]) == 1
+    assert filled.caps.draw([Ask("new", 1, (Limit("sku", 3, NOW),))], at=NOW) == {"new": 1}
+    assert filled.audit.verify().fault == ""
+    with filled._writing.begin() as connection:
+        connection.execute(update(table).where(table.c.number == 1).values(content=before["content"]))
+    assert filled.audit.verify().fault == "decisions: row 1 is back, though it was erased"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +17,7 @@ from membergate.domain.evidence import Evidence
 from membergate.domain.instants import utc
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
-from membergate.store import OperationalRecord
+from membergate.store import OperationalRecord, open_store
 
 MakeDecision = Callable[..., Decision]
 NOW = utc(2026, 1, 1)
@@ -122,3 +124,48 @@ def test_the_decisions_that_an_entry_touched_are_found(store: OperationalRecord,
     store.record(decisions)
     assert store.decisions_touched("e-1") == (decisions[1], decisions[0])
     assert store.decisions_touched("e-none") == ()
+
+
+CHANGER = """
+import sys
+from datetime import timedelta
+from membergate.domain.instants import utc
+from membergate.domain.labels import LabelGrade
+from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
+from membergate.store import open_store
+
+now = utc(2026, 1, 15)
+subject = Subject(SubjectType.DEVICE, "device-9")
+entry = ListEntry("e-far", RiskList.WATCH, subject, "RESALE_BULK", LabelGrade.L1, "partner", False, 0.9, now, now,
+                  now + timedelta(days=90))
+with open_store(sys.argv[1]) as store:
+    store.lists.change([entry], at=now, by="anna")
+    print("added", flush=True)
+    sys.stdin.readline()
+    store.lists.change(retract=["e-far"], at=now, by="bert", reason="wrong")
+    print("retracted", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_change_by_another_process_is_in_force_at_the_next_look(store_url: str) -> None:
+    """What another process has acknowledged, this one sees when it next asks: a desk does before each decision."""
+    with (
+        open_store(store_url) as store,
+        subprocess.Popen(
+            [sys.executable, "-c", CHANGER, store_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as other,
+    ):
+        told, number = other.stdout, 0
+        assert told is not None
+        assert store.lists.changed_since(number) == ((), 0)
+        assert told.readline() == "added\n"
+        (entry,), number = store.lists.changed_since(number)
+        assert (entry.entry_id, entry.withdrawn_at) == ("e-far", None)
+        assert store.lists.changed_since(number) == ((), number)
+        other.stdin.write("\n") if other.stdin else None
+        other.stdin.flush() if other.stdin else None
+        assert told.readline() == "retracted\n"
+        (entry,), _ = store.lists.changed_since(number)
+        assert entry.withdrawn_at is not None
+        other.communicate("\n", timeout=30)
