@@ -89,19 +89,20 @@ def checked_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def checked_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64] | None:
-    """Give one finite weight >= 0 a row, or None."""
+def checked_weights(sample_weight: ArrayLike | None, n_rows: int, *, least: float = 0.0) -> NDArray[np.float64] | None:
+    """Give one finite weight of at least `least` a row, or None."""
     if sample_weight is None:
         return None
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInputError("sample_weight", got=str(error), allowed="numbers") from error
-    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
-        allowed = f"{n_rows} finite numbers >= 0"
-        raise InvalidInputError(
-            "sample_weight", got=f"shape {weights.shape}, or a negative or infinite number", allowed=allowed
-        )
+    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < least).any():
+        allowed = f"{n_rows} finite numbers >= {least:g}"
+        if least > 0:
+            allowed += "; leave out rows of weight zero"
+        lowest = weights.min(initial=np.inf)
+        raise InvalidInputError("sample_weight", got=f"shape {weights.shape}, smallest {lowest:g}", allowed=allowed)
     if not weights.any():
         raise InvalidInputError("sample_weight", got="zeros only", allowed="at least one weight > 0")
     return weights

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from membergate.engine.graph.compiling import kernel
+from membergate.engine.graph.compiling import inner, kernel
 
 
 class CondensedTree(NamedTuple):
@@ -17,53 +17,63 @@ class CondensedTree(NamedTuple):
     ----------
     cluster_parent, birth, size
         Parent (-1 for the root), density (1 / distance) at which it splits off, and rows, of each cluster.
-    row_cluster, row_density
-        Cluster out of which each row falls, and the density at which it does.
+    row_cluster, row_density, row_weight
+        Cluster out of which each row falls, the density at which it does, and how many rows it stands for.
     """
 
     cluster_parent: NDArray[np.int64]
     birth: NDArray[np.float64]
-    size: NDArray[np.int64]
+    size: NDArray[np.float64]
     row_cluster: NDArray[np.int64]
     row_density: NDArray[np.float64]
+    row_weight: NDArray[np.float64]
 
 
 def condense(
-    children: NDArray[np.int64], heights: NDArray[np.float64], sizes: NDArray[np.int64], min_cluster_size: int
+    children: NDArray[np.int64],
+    heights: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    rows: tuple[NDArray[np.float64], NDArray[np.float64]],
+    min_cluster_size: int,
 ) -> CondensedTree:
-    """Drop every split of which one side is smaller than a cluster."""
+    """Drop every split of which one side is smaller than a cluster; `rows` are their weights and core distances."""
     n_rows = len(heights) + 1
-    largest = 2 * (n_rows // max(min_cluster_size, 1)) + 3
-    above, birth, size = np.full(largest, -1), np.zeros(largest), np.zeros(largest, dtype=np.int64)
+    largest = 2 * min(n_rows, int(rows[0].sum()) // max(min_cluster_size, 1)) + 3
+    above, birth, size = np.full(largest, -1), np.zeros(largest), np.zeros(largest)
     row_cluster, row_density = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows)
-    n_clusters = _condense(children, heights, sizes, min_cluster_size, above, birth, size, row_cluster, row_density)
-    return CondensedTree(above[:n_clusters], birth[:n_clusters], size[:n_clusters], row_cluster, row_density)
+    if n_rows == 1:  # one row that weighs as much as many
+        size[0], row_density[0] = rows[0][0], 1.0 / rows[1][0] if rows[1][0] > 0 else np.inf
+        return CondensedTree(above[:1], birth[:1], size[:1], row_cluster, row_density, rows[0])
+    n_clusters = _condense(
+        children, heights, sizes, *rows, min_cluster_size, above, birth, size, row_cluster, row_density
+    )
+    return CondensedTree(above[:n_clusters], birth[:n_clusters], size[:n_clusters], row_cluster, row_density, rows[0])
 
 
 @kernel
 def _condense(
     children: NDArray[np.int64],
     heights: NDArray[np.float64],
-    sizes: NDArray[np.int64],
+    sizes: NDArray[np.float64],
+    row_weight: NDArray[np.float64],
+    row_core: NDArray[np.float64],
     smallest: int,
     cluster_parent: NDArray[np.int64],
     birth: NDArray[np.float64],
-    size: NDArray[np.int64],
+    size: NDArray[np.float64],
     row_cluster: NDArray[np.int64],
     row_density: NDArray[np.float64],
 ) -> int:
     n_rows = len(heights) + 1
     cluster_of = np.full(n_rows - 1, -1, dtype=np.int64)  # by merge
     fallen = np.full(n_rows - 1, -1.0)  # density at which all of a merge's rows fell out, where they did
-    cluster_of[n_rows - 2] = 0
-    size[0] = n_rows
-    n_clusters = 1
+    cluster_of[n_rows - 2], size[0], n_clusters = 0, row_weight.sum(), 1
     for merge in range(n_rows - 2, -1, -1):
         cluster = cluster_of[merge]
-        density = 1.0 / heights[merge] if heights[merge] > 0 else np.inf
+        density = _inverse(heights[merge])
         left, right = children[merge]
-        left_size = 1 if left < n_rows else sizes[left - n_rows]
-        right_size = 1 if right < n_rows else sizes[right - n_rows]
+        left_size = row_weight[left] if left < n_rows else sizes[left - n_rows]
+        right_size = row_weight[right] if right < n_rows else sizes[right - n_rows]
         is_split = fallen[merge] < 0 and left_size >= smallest and right_size >= smallest
         for child, child_size in ((left, left_size), (right, right_size)):
             child_cluster, fell = cluster, fallen[merge]
@@ -75,17 +85,24 @@ def _condense(
                 fell = density
             if child < n_rows:
                 row_cluster[child] = child_cluster
-                row_density[child] = fell if fell >= 0 else density
+                if fell < 0:  # it weighs as much as a cluster: rows as equal hang together at their core distance
+                    fell = _inverse(row_core[child])
+                row_density[child] = fell
             else:
                 cluster_of[child - n_rows], fallen[child - n_rows] = child_cluster, fell
     return n_clusters
+
+
+@inner
+def _inverse(distance: float) -> float:
+    return 1.0 / distance if distance > 0 else np.inf
 
 
 def stabilities(tree: CondensedTree) -> NDArray[np.float64]:
     """Give each cluster's excess of mass: how long its rows stay in it, in density."""
     n_clusters = len(tree.size)
     with np.errstate(invalid="ignore"):
-        by_row = tree.row_density - tree.birth[tree.row_cluster]
+        by_row = (tree.row_density - tree.birth[tree.row_cluster]) * tree.row_weight
         total = np.bincount(tree.row_cluster, by_row, minlength=n_clusters).astype(np.float64)
         inner = np.arange(1, n_clusters)
         by_child = (tree.birth[inner] - tree.birth[tree.cluster_parent[inner]]) * tree.size[inner]

@@ -65,7 +65,7 @@ class DBSCAN(DensityClusterer):
         y
             Ignored.
         sample_weight
-            Weights >= 0, shape (n,).
+            Weights >= 0, not all 0, shape (n,); None is 1 each.
 
         Returns
         -------
@@ -77,25 +77,6 @@ class DBSCAN(DensityClusterer):
         weights = _weights_of(points, sample_weight)
         is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_))
         return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32), None)
-
-    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Cluster rows and give their labels; see `fit`.
-
-        Parameters
-        ----------
-        X
-            Rows, shape (n, d), finite.
-        y
-            Ignored.
-        sample_weight
-            Weights >= 0, not all 0, shape (n,); None is 1 each.
-
-        Returns
-        -------
-        numpy.ndarray
-            `labels_`, shape (n,).
-        """
-        return self.fit(X, y, sample_weight).labels_
 
     def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the rows of a graph; its lists spare most of the counting, and exactness is kept.

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from membergate.engine.checking import checked_new_rows, checked_table
+from membergate.engine.checking import checked_new_rows, checked_table, checked_weights
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.estimator import Estimator
 from membergate.engine.graph.neighbours import NeighbourGraph
@@ -21,7 +21,7 @@ class DensityClusterer(Estimator, ABC):
     labels_: NDArray[np.int64]
     n_jobs: int | None
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
         """Cluster rows.
 
         Parameters
@@ -30,6 +30,8 @@ class DensityClusterer(Estimator, ABC):
             Rows, shape (n, d), finite.
         y
             Ignored.
+        sample_weight
+            Weights >= 1, shape (n,): a row of weight w stands for w equal rows; None is 1 each.
 
         Returns
         -------
@@ -42,9 +44,12 @@ class DensityClusterer(Estimator, ABC):
         """
         self._check()
         rows = checked_table(X, self)
-        return self._fit(NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs))
+        if sample_weight is not None:
+            checked_weights(sample_weight, len(rows), least=1.0)
+        graph = NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs)
+        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight))
 
-    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Cluster rows and give their labels; see `fit`.
 
         Parameters
@@ -53,21 +58,25 @@ class DensityClusterer(Estimator, ABC):
             Rows, shape (n, d), finite.
         y
             Ignored.
+        sample_weight
+            As for `fit`.
 
         Returns
         -------
         numpy.ndarray
             `labels_`, shape (n,).
         """
-        return self.fit(X, y).labels_
+        return self.fit(X, y, sample_weight).labels_
 
-    def fit_graph(self, graph: NeighbourGraph) -> Self:
+    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the rows of a graph that is already there.
 
         Parameters
         ----------
         graph
             A graph that lists at least as many neighbours as the parameters ask for.
+        sample_weight
+            Weights >= 1 of the rows, shape (n,); None is 1 each.
 
         Returns
         -------
@@ -78,7 +87,7 @@ class DensityClusterer(Estimator, ABC):
         if graph.n_neighbors < needed and not graph.covers_everything:
             raise InvalidInputError("graph", got=f"{graph.n_neighbors} neighbours", allowed=f"at least {needed}")
         self.n_features_in_ = graph.n_features
-        return self._fit(graph)
+        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight))
 
     @abstractmethod
     def _check(self) -> None:

@@ -28,7 +28,8 @@ from membergate.engine.cluster.dbscan import joined_within
 from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.graph.compiling import kernel
 from membergate.engine.graph.components import flatten, unite, unite_listed
-from membergate.engine.graph.density import density_order, elbow, mean_density
+from membergate.engine.graph.density import density_order, mean_density
+from membergate.engine.graph.elbow import elbow
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.reach import first_listed
 from membergate.engine.graph.search import exact_distance
@@ -169,7 +170,7 @@ class MDCA(DensityClusterer):
         self.labels_ = labels[place_of_row]
         self.density_, self.is_dense_ = density[place_of_row], is_dense[place_of_row]
         self.is_residual_, self.outlierness_ = ~self.is_dense_, outlierness[place_of_row]
-        self.is_small_ = np.bincount(self.labels_)[self.labels_] < self.min_cluster_size
+        self.is_small_ = np.bincount(labels, self._points.counts)[self.labels_] < self.min_cluster_size
 
 
 def _flat(parent: NDArray[np.int32]) -> NDArray[np.int64]:

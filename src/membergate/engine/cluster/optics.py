@@ -128,7 +128,11 @@ class OPTICS(DensityClusterer):
 
     def _fit(self, graph: NeighbourGraph) -> Self:
         needed = self._needed(graph.n_rows)
-        if needed > graph.n_rows:
+        if self.cluster_method == "xi" and graph.total_weight != graph.n_rows:
+            got = "weights, with cluster_method='xi'"
+            allowed = "none: steepness counts the rows of the plot; take cluster_method='dbscan', or repeat the rows"
+            raise InvalidInputError("sample_weight", got=got, allowed=allowed)
+        if needed > graph.total_weight:
             raise InvalidInputError(
                 "min_samples", got=f"{needed} with n_samples = {graph.n_rows}", allowed="at most n_samples"
             )
@@ -159,8 +163,8 @@ class OPTICS(DensityClusterer):
         """Go from points to rows: a row equal to another follows it at once, at its core distance."""
         points = self._points
         rows_by_place = np.argsort(points.place_of_row, kind="stable")
-        begins = np.concatenate([[0], np.cumsum(points.counts)])
-        counts = points.counts[order]
+        begins = np.searchsorted(points.place_of_row[rows_by_place], np.arange(points.n_points + 1))
+        counts = np.diff(begins)[order]
         starts = np.repeat(begins[order] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
         self.ordering_ = rows_by_place[starts + np.arange(counts.sum())]
         first = points.row_of_place[points.place_of_row]

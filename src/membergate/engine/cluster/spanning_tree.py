@@ -203,12 +203,15 @@ def _search_outside(index: CellIndex, forest: _Forest, place: int, scratch: Scra
 
 @kernel
 def single_linkage(
-    ends: NDArray[np.int64], weights: NDArray[np.float64], order: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Merge along the edges in `order`: children (m, 2), heights (m,) and sizes (m,), node n + i being merge i."""
+    ends: NDArray[np.int64], weights: NDArray[np.float64], order: NDArray[np.int64], row_weight: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Merge along the edges in `order`: children (m, 2), heights (m,) and sizes (m,), node n + i being merge i.
+
+    A size is the weight of the rows below a merge, `row_weight` that of each row.
+    """
     n_rows = len(weights) + 1
     children, heights = np.empty((n_rows - 1, 2), dtype=np.int64), np.empty(n_rows - 1)
-    sizes, node_of = np.empty(n_rows - 1, dtype=np.int64), np.arange(n_rows)
+    sizes, node_of = np.empty(n_rows - 1), np.arange(n_rows)
     parent = np.arange(n_rows).astype(np.int32)
     for step in range(n_rows - 1):
         edge = order[step]
@@ -217,7 +220,7 @@ def single_linkage(
         heights[step] = weights[edge]
         sizes[step] = 0
         for node in children[step]:
-            sizes[step] += 1 if node < n_rows else sizes[node - n_rows]
+            sizes[step] += row_weight[node] if node < n_rows else sizes[node - n_rows]
         unite(parent, left, right)
         node_of[find(parent, left)] = n_rows + step
     return children, heights, sizes

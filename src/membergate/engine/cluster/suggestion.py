@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from membergate.engine.checking import checked_integer
 from membergate.engine.cluster.dbscan import DBSCAN
-from membergate.engine.graph.density import elbow
+from membergate.engine.graph.elbow import elbow
 from membergate.engine.graph.neighbours import NeighbourGraph
 
 

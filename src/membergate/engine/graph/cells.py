@@ -10,13 +10,13 @@ the exact rows.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from membergate.engine.checking import Table
-from membergate.engine.graph.compiling import kernel, screening_kernel
+from membergate.engine.graph.compiling import inner, kernel, screening_kernel
 from membergate.engine.graph.lanes import AXES_STEP, LANES, lanes_within, lowest_lane
 from membergate.engine.graph.threads import Progress, over_ranges
 
@@ -98,8 +98,7 @@ def build_cells(
     n_cells = max(1, min(round(3 * n_points**0.5), n_points // _SMALLEST_CELL))
     sample = order[: _SAMPLE_PER_CELL * n_cells]
     origin, rotation, scale = _principal_axes(rows, sample)
-    centres = _learn_centres(rotated(rows, sample, origin, rotation), n_cells, n_jobs)
-    tiles = as_tiles(centres)
+    centres, tiles = _grouped(_learn_centres(rotated(rows, sample, origin, rotation), n_cells, n_jobs))
     cell_of, radius = np.full(n_points, -1, dtype=np.int32), np.empty(n_points)
 
     def assign(begin: int, end: int) -> None:
@@ -153,15 +152,52 @@ def _learn_centres(points: NDArray[np.float64], n_cells: int, n_jobs: int | None
         return np.asarray(points.mean(axis=0, keepdims=True))
     cell_of, radius = np.full(len(points), -1, dtype=np.int32), np.empty(len(points))
     for _ in range(_LLOYD_ROUNDS):
-        tiles = as_tiles(centres)
+        centres, tiles = _grouped(centres)
 
-        def assign(begin: int, end: int, centres: NDArray[np.float64] = centres, tiles: Any = tiles) -> None:
+        def assign(begin: int, end: int, centres: NDArray[np.float64] = centres, tiles: _Tiles = tiles) -> None:
             _find_nearest(points[begin:end], centres, tiles, cell_of[begin:end], radius[begin:end])
 
+        cell_of[:] = -1  # centres were put into another order
         over_ranges(assign, len(points), n_jobs=n_jobs)
         centres = centres.copy()
         _recentre(points, cell_of, centres)
     return centres
+
+
+class _Tiles(NamedTuple):
+    """Centres in blocks of neighbours, so that a search for the nearest passes over most blocks.
+
+    `blocks` are the centres, thirty-two a block; `tops` the middles of the blocks, laid out in the same way; `reach`
+    how far a block's centres lie from its middle.
+    """
+
+    blocks: NDArray[np.float32]
+    tops: NDArray[np.float32]
+    reach: NDArray[np.float64]
+
+
+def _grouped(centres: NDArray[np.float64]) -> tuple[NDArray[np.float64], _Tiles]:
+    """Put centres into an order in which neighbours stand together, by halving along the widest axis."""
+    pending, groups = [np.arange(len(centres))], []
+    while pending:
+        group = pending.pop()
+        if len(group) <= LANES:
+            groups.append(group)
+            continue
+        values = centres[group]
+        along = values[:, int(np.argmax(values.max(axis=0) - values.min(axis=0)))]
+        whole = -(-len(group) // LANES)  # every block but the last is full
+        half = (whole // 2) * LANES
+        order = np.argsort(along, kind="stable")
+        pending += [group[order[half:]], group[order[:half]]]
+    groups.sort(key=len, reverse=True)
+    ordered = centres[np.concatenate(groups)]
+    parts = [ordered[begin : begin + LANES] for begin in range(0, len(ordered), LANES)]
+    middles = np.array([part.mean(axis=0) for part in parts])
+    reach = np.array(
+        [np.sqrt(((part - middle) ** 2).sum(axis=1).max()) for part, middle in zip(parts, middles, strict=True)]
+    )
+    return ordered, _Tiles(as_tiles(ordered), as_tiles(middles), reach)
 
 
 def as_tiles(centres: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -228,23 +264,24 @@ def _rotate_rows(
 def _find_nearest(
     points: NDArray[np.float64],
     centres: NDArray[np.float64],
-    tiles: NDArray[np.float32],
+    tiles: _Tiles,
     cell_of: NDArray[np.int32],
     radius: NDArray[np.float64],
 ) -> None:
-    """Find each point's nearest centre, starting from the cell it had (-1: none), and its distance."""
-    query = np.empty(centres.shape[1], dtype=np.float32)
-    sums = np.empty(LANES, dtype=np.float32)
+    """Find each point's nearest centre, and its distance: first in the nearest block, then where the bounds allow."""
+    query, sums = np.empty(centres.shape[1], dtype=np.float32), np.empty(LANES, dtype=np.float32)
+    gaps = np.empty(tiles.tops.shape[0] * LANES)
     for i in range(points.shape[0]):
         point = points[i]
         for axis in range(len(query)):
             query[axis] = np.float32(point[axis])
-        best = cell_of[i]
-        limit = np.float32(1e29)
-        if best >= 0:
-            limit = np.float32(square_distance(point, centres[best]))
-        for tile in range(tiles.shape[0]):
-            within = lanes_within(tiles[tile], query, limit, sums)
+        nearest = _gaps_to_tops(tiles, query, sums, gaps)
+        best, limit = -1, np.float32(1e29)
+        for turn in range(-1, tiles.blocks.shape[0]):
+            tile = nearest if turn < 0 else turn
+            if turn == nearest or (turn >= 0 and gaps[tile] > np.sqrt(np.float64(limit))):
+                continue
+            within = lanes_within(tiles.blocks[tile], query, limit, sums)
             while within:
                 lane = lowest_lane(within)
                 within &= within - np.uint32(1)
@@ -253,6 +290,22 @@ def _find_nearest(
                     best = tile * LANES + lane
         cell_of[i] = best
         radius[i] = np.sqrt(square_distance(point, centres[best]))
+
+
+@inner
+def _gaps_to_tops(
+    tiles: _Tiles, query: NDArray[np.float32], sums: NDArray[np.float32], gaps: NDArray[np.float64]
+) -> int:
+    """Give lower bounds on the distance from a query to any centre of each block; and the block of the nearest."""
+    slack, least, nearest = (len(query) + 8) * F32_ROUNDING, np.float32(np.inf), 0
+    for top in range(tiles.tops.shape[0]):
+        lanes_within(tiles.tops[top], query, np.float32(np.inf), sums)
+        for lane in range(min(LANES, len(tiles.reach) - top * LANES)):
+            tile = top * LANES + lane
+            gaps[tile] = np.sqrt(np.float64(sums[lane])) * (1 - slack) - tiles.reach[tile] - 4 * F32_ROUNDING
+            if sums[lane] < least:
+                least, nearest = sums[lane], tile
+    return nearest
 
 
 @screening_kernel

@@ -1,4 +1,4 @@
-"""Density as the inverse of the mean distance to the nearest neighbours, and where a sorted curve bends."""
+"""Density as the inverse of the mean distance to the nearest neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def mean_density(graph: NeighbourGraph, n_neighbors: int) -> NDArray[np.float64]
     width = min(n_neighbors, graph.distances.shape[1])
     listed = np.where(np.isfinite(graph.distances[:, :width]), graph.distances[:, :width], 0.0)
     counts = graph.points.counts
-    copies = np.minimum(counts - 1, n_neighbors)
+    copies = np.minimum(counts - 1, n_neighbors)  # a weight of w is w rows: itself, and w - 1 at distance 0
     if (counts == 1).all():
         total, taken = listed.sum(axis=1), np.full(len(listed), width)
     else:
@@ -29,15 +29,3 @@ def mean_density(graph: NeighbourGraph, n_neighbors: int) -> NDArray[np.float64]
 def density_order(points: IndexedPoints, density: NDArray[np.float64]) -> NDArray[np.int64]:
     """Give places from the densest on; ties by content."""
     return np.lexsort((points.index.rank, -density))
-
-
-def elbow(values: NDArray[np.float64]) -> float:
-    """Give the value where the sorted curve is farthest from its chord."""
-    curve = np.sort(values[np.isfinite(values)])
-    if len(curve) == 0:
-        return 0.0
-    rise = curve[-1] - curve[0]
-    if rise <= 0:
-        return float(curve[-1])
-    chord = np.linspace(0.0, 1.0, len(curve))
-    return float(curve[np.argmax(np.abs(chord - (curve - curve[0]) / rise))])

@@ -32,7 +32,7 @@ class IndexedPoints:
     place_of_row, row_of_place
         Place of each row, shape (n,); first row of each point, shape (u,).
     counts
-        Rows that are equal to each point, itself counted, shape (u,).
+        Rows that are equal to each point, itself counted, or their weight, shape (u,).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class IndexedPoints:
         index: CellIndex,
         place_of_row: NDArray[np.int64],
         row_of_place: NDArray[np.int64],
-        counts: NDArray[np.int64],
+        counts: NDArray[Any],
     ) -> None:
         self.index = index
         self.place_of_row = place_of_row
@@ -142,6 +142,11 @@ class IndexedPoints:
     def smallest_in_cells(self, keys: NDArray[Any]) -> NDArray[Any]:
         """Give the smallest of the points' keys in each cell."""
         return np.minimum.reduceat(keys, self.index.first[:-1])
+
+    def weighted(self, weights: NDArray[np.float64]) -> IndexedPoints:
+        """Give the same points, a row of weight w standing for w equal rows; weights have shape (n,)."""
+        summed = np.bincount(self.place_of_row, weights, minlength=self.n_points)
+        return IndexedPoints(self.index, self.place_of_row, self.row_of_place, summed)
 
     def reach_of(self, is_member: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Give the largest radius of a member in each cell, -1 where there is none."""

@@ -41,9 +41,11 @@ class NeighbourDetector(Estimator, ABC):
         -------
         Self
         """
+        return self._finish(self._graph_of(X))
+
+    def _graph_of(self, X: ArrayLike) -> NeighbourGraph:
         self._check()
-        rows = checked_table(X, self)
-        return self._finish(NeighbourGraph(rows, self.n_neighbors, n_jobs=self.n_jobs))
+        return NeighbourGraph(checked_table(X, self), self.n_neighbors, n_jobs=self.n_jobs)
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
         """Learn what is normal from a graph that lists at least `n_neighbors` neighbours."""

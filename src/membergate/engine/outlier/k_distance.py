@@ -7,8 +7,10 @@ beside a dense cluster: see `LocalOutlierFactor`.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.outlier.estimator import NeighbourDetector
@@ -41,10 +43,45 @@ class KDistance(NeighbourDetector):
         self.contamination = contamination
         self.n_jobs = n_jobs
 
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+        y
+            Ignored.
+        sample_weight
+            Weights >= 1, shape (n,): a row of weight w stands for w equal rows; None is 1 each.
+
+        Returns
+        -------
+        Self
+        """
+        graph = self._graph_of(X)
+        return self._finish(graph if sample_weight is None else graph.weighted(sample_weight))
+
+    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn what is normal from a graph.
+
+        Parameters
+        ----------
+        graph
+            A graph of n rows that lists at least `n_neighbors` neighbours.
+        sample_weight
+            Weights >= 1 of the rows, shape (n,); None is 1 each.
+
+        Returns
+        -------
+        Self
+        """
+        return super().fit_graph(graph if sample_weight is None else graph.weighted(sample_weight))
+
     def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
-        return -graph.weighted_distance(min(self.n_neighbors, graph.n_rows - 1) + 1)
+        return -graph.weighted_distance(min(self.n_neighbors, graph.total_weight - 1) + 1)
 
     def _score(self, distances: NDArray[np.float64], places: NDArray[np.int32]) -> NDArray[np.float64]:
         counts = self._points.counts
-        reached = np.cumsum(counts[places], axis=1) >= min(self.n_neighbors, len(self._points.place_of_row))
+        reached = np.cumsum(counts[places], axis=1) >= min(self.n_neighbors, counts.sum())
         return np.asarray(-distances[np.arange(len(distances)), reached.argmax(axis=1)])

@@ -2,7 +2,8 @@
 
 Breunig, Kriegel, Ng and Sander, SIGMOD 2000, doi:10.1145/335191.335388. Where
 we depart: the factor is that of the distinct points, since thousands of equal
-rows would have infinite density; on distinct rows it is scikit-learn's.
+rows would have infinite density; on distinct rows it is scikit-learn's. So a
+weight, which stands for repeated rows, would change nothing, and none is taken.
 Cost: a few microseconds a point beyond the graph. Fails for groups of more
 than k outliers, which are normal to each other: see `KDistance`.
 """
