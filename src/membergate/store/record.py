@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 
 _IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
 _ROWS_A_SCAN = 20_000
+_OLDEST_REVIEW = timedelta(days=92)
 _CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
 _HOLDERS = [DISPOSITIONS.index(disposition) for disposition in sorted(HOLDERS)]
 _ROWS = select(DECISIONS).where(DECISIONS.c.content != ERASED)
@@ -198,21 +199,25 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        query = select(DECISIONS.c.decision_id).where(DECISIONS.c.decision_id == decision_id)
-        with readable_database_errors(self.origin), self._engine.connect() as connection:
-            return connection.execute(query).first() is not None
+        found = self._decisions(_BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
+        return any(decision.decision_id == decision_id for decision in found)
 
     def reviews_since(self, since: datetime) -> set[str]:
         """Name the admission decisions from an instant on that sent somebody to a review.
+
+        Applications older than a quarter of a year are not looked at: nobody decides those today.
 
         Raises
         ------
         WorkspaceError
             If the database cannot be read.
         """
-        is_meant = (DECISIONS.c.decided_at >= since) & (DECISIONS.c.disposition == Disposition.REVIEW.value)
-        with readable_database_errors(self.origin), self._engine.connect() as connection:
-            return set(connection.execute(select(DECISIONS.c.decision_id).where(is_meant)).scalars())
+        query = _ROWS.where(
+            DECISIONS.c.checkpoint == CHECKPOINTS.index(Checkpoint.ADMISSION),
+            DECISIONS.c.disposition == DISPOSITIONS.index(Disposition.REVIEW),
+            DECISIONS.c.as_of >= since - _OLDEST_REVIEW,
+        )
+        return {one.decision_id for one in self._decisions(query, {}) if one.decided_at >= since}
 
     def accounts_let_in(self, at: datetime) -> set[str]:
         """Name every account that a decision as of an instant, or before it, let in.
