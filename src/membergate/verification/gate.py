@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -34,6 +36,9 @@ class GateRules:
     look_alike_margin
         How much lower the genuine admission rate of a look-alike (over all holders) may be: refused where it is lower
         by more than this at that confidence, Bonferroni-corrected for the number of look-alikes.
+    oldest_evidence_days
+        Days that may lie between the newest application evaluated and the end of what was observed: older evidence is
+        about other people than those who apply now.
     least_operators, least_merchant_operators
         Operators, and operators with a merchant, that the probability sample must hold before anything is judged.
     """
@@ -43,6 +48,7 @@ class GateRules:
     first_leakage_margin: float = 0.02
     genuine_margin: float = 0.02
     look_alike_margin: float = 0.05
+    oldest_evidence_days: float = 120.0
     least_operators: int = 100
     least_merchant_operators: int = 10
 
@@ -70,13 +76,39 @@ class GateJudgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """A check that needs no labels: clusters that hang together by more than luck, a negative control that stays empty.
+
+    Parameters
+    ----------
+    name
+        What was checked.
+    passes
+        Whether it was passed; the gate refuses where it was not.
+    sentence
+        What was found, for a reader.
+    """
+
+    name: str
+    passes: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Finding:
     is_met: bool
     sentence: str
     measurement: Measurement
 
 
-def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: GateRules | None = None) -> GateJudgement:
+def judge(
+    sample: EvaluationSample,
+    bootstrap: OperatorBootstrap,
+    *,
+    rules: GateRules | None = None,
+    observed_until: datetime | None = None,
+    controls: Sequence[Control] = (),
+) -> GateJudgement:
     """Hold the candidate against the incumbent on the same rows, paired by operator.
 
     The rule, with an incumbent: the upper one-sided bound of the leakage difference lies within `leakage_margin`, over
@@ -93,8 +125,37 @@ def judge(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, rules: Gate
         Draws over `sample.operator_ids`.
     rules
         What is asked for; None takes the defaults.
+    observed_until
+        The end of what was observed, aware: evidence that is too old by then refuses. None does not ask.
+    controls
+        Checks without labels; one that fails refuses, whatever the labels say.
     """
     rules = rules or GateRules()
+    judgement = _judged_by_labels(sample, bootstrap, rules)
+    failed = [control.sentence for control in controls if not control.passes]
+    if observed_until is not None and (stale := _stale(sample, observed_until, rules)):
+        failed.append(stale)
+    if not failed:
+        return judgement
+    shut = () if judgement.opens else judgement.reasons
+    return replace(judgement, opens=False, reasons=(*shut, *failed))
+
+
+def _stale(sample: EvaluationSample, observed_until: datetime, rules: GateRules) -> str:
+    """Say that the newest evidence is too old; "" where it is not, or where there is none."""
+    if not sample.is_sampled.any():
+        return ""
+    end = np.datetime64(observed_until.astimezone(UTC).replace(tzinfo=None), "us")
+    age = float((end - sample.submitted_at[sample.is_sampled].max()) / np.timedelta64(1, "D"))
+    if age <= rules.oldest_evidence_days:
+        return ""
+    return (
+        f"The evidence has expired: the newest application evaluated is {age:.0f} days older than the data, "
+        f"{rules.oldest_evidence_days:.0f} are allowed. Review later applications."
+    )
+
+
+def _judged_by_labels(sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules) -> GateJudgement:
     against = "strict" if sample.incumbent_disposition is None else "incumbent"
     other = sample.baseline_disposition if sample.incumbent_disposition is None else sample.incumbent_disposition
     evidence = describe_evidence(sample)

@@ -156,7 +156,7 @@ def build_report(
         plan=_plan(sample, terms),
         doors=certify_doors(sample, terms),
         refusals=certify_refusals(sample, terms),
-        judgement=judge(sample, bootstrap, rules=rules),
+        judgement=judge(sample, bootstrap, rules=rules, observed_until=observed_until),
     )
 
 

@@ -23,6 +23,7 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import LEVEL, Floats, effective_count
 from membergate.verification.sample import LARGEST_WEIGHT, Flags
+from membergate.verification.shares import guarded_interval
 
 BINS = 8
 """Bands of the score in which the doubly robust estimator predicts outcomes."""
@@ -114,28 +115,14 @@ def estimate(sample: SelectiveSample, name: str, *, unit: str = "ratio", level: 
     everyone = inside.astype(np.float64)
     corrected = everyone * predicted + weight * (seen - np.where(sample.is_seen, predicted, 0.0))
     plain = sample.is_seen.astype(np.float64)
+    by_bands = f"doubly robust, outcomes predicted in {BINS} bands of the score, out of fold by operator"
+    as_seen = (f"{name}_accepted_only", sample, seen * plain, plain, level, unit, "plain mean of the seen")
+    weighted = (f"{name}_inverse_propensity", sample, seen * weight, weight, level, unit, "self-normalised weights")
+    robust = (f"{name}_doubly_robust", sample, corrected, everyone, level, unit, by_bands)
     return SelectiveEstimates(
-        accepted_only=_mean(
-            f"{name}_accepted_only", sample, seen * plain, plain, level, unit, "plain mean of the seen"
-        ),
-        inverse_propensity=_mean(
-            f"{name}_inverse_propensity",
-            sample,
-            seen * weight,
-            weight,
-            level,
-            unit,
-            "self-normalised inverse propensity",
-        ),
-        doubly_robust=_mean(
-            f"{name}_doubly_robust",
-            sample,
-            corrected,
-            everyone,
-            level,
-            unit,
-            f"doubly robust, outcomes predicted in {BINS} bands of the score, out of fold by operator",
-        ),
+        accepted_only=_mean(*as_seen, is_guarded=False),
+        inverse_propensity=_mean(*weighted),
+        doubly_robust=_mean(*robust),
         effective_size=effective_count(weight),
         largest_weight=float(weight.max(initial=0.0)),
         clipped=int((sample.is_seen & (sample.propensity < 1 / LARGEST_WEIGHT)).sum()),
@@ -161,8 +148,35 @@ def _predicted(sample: SelectiveSample, weight: Floats, seen: Floats) -> Floats:
     return predicted
 
 
+def _unseen(sample: SelectiveSample, level: float) -> tuple[float, float]:
+    """Give how far a share may lie below and above what was seen, an unseen operator being as heavy as any could be.
+
+    Where hardly anybody of a rarely explored band was seen, their scatter is not seen either, and no interval made of
+    residuals knows of it.
+    """
+    size = int(sample.operators.max(initial=-1)) + 1
+    columns = (sample.weight * np.where(sample.is_seen, sample.outcome, 0.0), sample.weight)
+    sums = [np.bincount(sample.operators, weights=each, minlength=size).astype(np.float64) for each in columns]
+    part, whole = (each[sums[1] > 0] for each in sums)
+    inside = sample.propensity[sample.propensity > 0]
+    heaviest = min(LARGEST_WEIGHT, 1 / float(inside.min()))
+    if heaviest <= 1:
+        return 0.0, 0.0
+    share = float(part.sum() / whole.sum())
+    low, high = guarded_interval(part, whole, heaviest, level)
+    return share - low, high - share
+
+
 def _mean(
-    name: str, sample: SelectiveSample, part: Floats, whole: Floats, level: float, unit: str, method: str
+    name: str,
+    sample: SelectiveSample,
+    part: Floats,
+    whole: Floats,
+    level: float,
+    unit: str,
+    method: str,
+    *,
+    is_guarded: bool = True,
 ) -> Measurement:
     """Give sum(part) / sum(whole) with a linearised interval over operators.
 
@@ -179,7 +193,8 @@ def _mean(
         error = float(np.sqrt(np.square(residual).sum() * operators / (operators - 1))) / total
         reach = float(stats.t.ppf((1 + level) / 2, max(1.0, effective_count(weights) - 1))) * error
         low, high = value - reach, value + reach
-        if unit == "ratio":
-            low, high = max(0.0, low), min(1.0, high)
+        if unit == "ratio" and is_guarded:
+            below, above = _unseen(sample, level)
+            low, high = max(0.0, min(low, value - below)), min(1.0, max(high, value + above))
     n = int(sample.is_seen.sum())
     return Measurement(name, value, low, high, level, unit, n, operators, f"{method}; linearised over operators")

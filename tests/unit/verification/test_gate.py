@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from membergate.domain.instants import utc
 from membergate.verification.bootstrap import OperatorBootstrap
-from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.gate import Control, GateJudgement, GateRules, judge
 from membergate.verification.sample import EvaluationSample
 
 SampleMaker = Callable[..., EvaluationSample]
@@ -117,3 +118,26 @@ def test_a_door_that_admits_nobody_is_refused(applicants: SampleMaker) -> None:
     assert not judged(applicants(disposition=np.full(ROWS, "deny"), incumbent_disposition=OPEN_BUT_FOR_MERCHANTS)).opens
     assert not judgement.opens
     assert any("Genuine admission is clearly lower" in reason for reason in judgement.reasons)
+
+
+def test_expired_evidence_refuses(applicants: SampleMaker) -> None:
+    """A better candidate stays out where the newest evidence is older than allowed by the end of the data."""
+    sample = applicants(disposition=OPEN_BUT_FOR_MERCHANTS, incumbent_disposition=STRICT)
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    assert judge(sample, bootstrap, observed_until=utc(2026, 1, 15)).opens
+    late = judge(sample, bootstrap, observed_until=utc(2026, 8, 1))
+    assert not late.opens
+    assert len(late.reasons) == 1
+    assert late.reasons[0].startswith("The evidence has expired")
+
+
+def test_a_failed_control_refuses(applicants: SampleMaker) -> None:
+    """Unstable clusters or a negative control that detects something refuse, whatever the labels say."""
+    sample = applicants(disposition=OPEN_BUT_FOR_MERCHANTS, incumbent_disposition=STRICT)
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    passed = Control("stability", passes=True, sentence="Clusters are stable.")
+    failed = Control("negative control", passes=False, sentence="Shuffled devices still detect rings.")
+    assert judge(sample, bootstrap, controls=[passed]).opens
+    judgement = judge(sample, bootstrap, controls=[passed, failed])
+    assert not judgement.opens
+    assert judgement.reasons == ("Shuffled devices still detect rings.",)
