@@ -187,21 +187,11 @@ def compute_table(
     ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Compute every computable feature of every account as of an instant (the end of the data by default).
-
-    Raises
-    ------
-    BadInputError
-        If the options do not go together.
-    """
-    from membergate.domain.errors import BadInputError
+    """Compute every computable feature of every account as of an instant (the end of the data by default)."""
     from membergate.operations.features import compute_features, refresh_features
     from membergate.operations.workspace import Workspace
 
-    if scores and engine is FeatureEngine.DUCKDB:
-        raise BadInputError("scores are written on Spark only", next_step="--engine spark, or membergate admit")
-    if since_last and engine is FeatureEngine.SPARK:
-        raise BadInputError("a table on Spark is computed in full", next_step="leave --since-last out")
+    _check_options(engine, is_scored=scores, is_refreshed=since_last)
     with progress() as bar:
         bar.add_task("computing features")
         if engine is FeatureEngine.SPARK:
@@ -215,3 +205,13 @@ def compute_table(
         else:
             rows = compute_features(Workspace(workspace), out, as_of=instant(as_of))
     say(f"{rows} accounts written to {out}")
+
+
+def _check_options(engine: FeatureEngine, *, is_scored: bool, is_refreshed: bool) -> None:
+    """Refuse options that do not go together."""
+    from membergate.domain.errors import BadInputError
+
+    if is_scored and engine is FeatureEngine.DUCKDB:
+        raise BadInputError("scores are written on Spark only", next_step="--engine spark, or membergate admit")
+    if is_refreshed and engine is FeatureEngine.SPARK:
+        raise BadInputError("a table on Spark is computed in full", next_step="leave --since-last out")
