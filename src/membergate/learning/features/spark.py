@@ -103,11 +103,10 @@ def register_market(
 
 def spark_columns(session: SparkSession) -> Columns:
     """Give, for each market table that is registered, its canonical columns."""
-    there = {table.name for table in session.catalog.listTables()}
     return {
         name: tuple(column for column in session.table(name).columns if column in table.column_names)
         for name, table in TABLES.items()
-        if name in there
+        if session.catalog.tableExists(name)
     }
 
 

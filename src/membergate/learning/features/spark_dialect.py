@@ -77,9 +77,10 @@ def _typed(node: exp.DataType) -> exp.Expr:
 
 
 def _aggregated(node: exp.Expr) -> exp.Expr:
-    if isinstance(node, exp.PercentileDisc) and node.expression is not None:
-        amount, share = node.this.sql(dialect=SPARK), node.expression.sql(dialect=SPARK)
-        return _parsed(f"PERCENTILE_DISC({share}) WITHIN GROUP (ORDER BY {amount})")
+    if isinstance(node, exp.PercentileDisc) and not isinstance(node.parent, exp.Filter):
+        return _quantile(node, "")
+    if isinstance(node, exp.Filter) and isinstance(node.this, exp.PercentileDisc):
+        return _quantile(node.this, f" FILTER (WHERE {node.expression.this.sql(dialect=SPARK)})")
     if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArrayAgg):
         # DuckDB's list of nothing is NULL, Spark's is empty.
         found = node.sql(dialect=SPARK)
@@ -90,6 +91,15 @@ def _aggregated(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Explode) and node.expressions:
         return exp.Anonymous(this="INLINE", expressions=[node.this])
     return node
+
+
+def _quantile(node: exp.PercentileDisc, seen: str) -> exp.Expr:
+    """Write the exact discrete quantile as an element of a sorted list, by DuckDB's rule; sqlglot would approximate."""
+    amount, share = node.this.sql(dialect=SPARK), node.expression.sql(dialect=SPARK)
+    listed = _parsed(f"SORT_ARRAY(COLLECT_LIST({amount}){seen})")
+    count = f"COUNT({amount}){seen}"
+    place = _parsed(f"CAST(GREATEST(1, {count} - FLOOR({count} - {count} * {share})) AS INT)")
+    return exp.Anonymous(this="ELEMENT_AT", expressions=[listed, place])
 
 
 def _sum_of_largest(node: exp.Anonymous) -> exp.Expr:
