@@ -1,9 +1,9 @@
-"""The supervised head: boosted trees that treat unlabelled applicants as unlabelled.
+"""The supervised head: additive models of operator-disjoint folds, learned from few and unequal labels.
 
-Positive-unlabelled learning by expectation and maximisation: an unlabelled row enters twice, as a merchant with weight
-p and as genuine with weight 1 - p, where p is what the previous round believes of it; the first round believes the
-economic prior. With no reviewed genuine account at all this is the only source of the genuine class; with a review
-sample it is a gentle regulariser. (Elkan and Noto, KDD 2008, 10.1145/1401890.1401920, section 3 weighs likewise.)
+Positive-unlabelled learning by expectation and maximisation: an unlabelled row enters as so much of a merchant as the
+previous round believes of it; the first round believes the prior. With no reviewed genuine account at all this is the
+only source of the genuine class; with a review sample it is a gentle regulariser. (Elkan and Noto, KDD 2008,
+10.1145/1401890.1401920, section 3 weighs likewise.)
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
+from membergate.learning.features import CATALOGUE, FeatureTable
+from membergate.learning.model.additive import AdditiveLogit, Floats
+from membergate.learning.model.groundwork import Sight
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.prior import TYPICAL_LOG_ODDS, assumed_probability
+from membergate.learning.model.shrinkage import Shrinkage
 
 FOLDS = 5
 ROUNDS_OF_BELIEF = 2
@@ -23,72 +28,89 @@ UNLABELLED_MASS = 0.2
 """All unlabelled rows together weigh at most this share of the labelled ones' weight."""
 UNLABELLED_WEIGHT = 0.3
 """One unlabelled row weighs at most this."""
-FEWEST_MERCHANTS = 10
+MOST_UNLABELLED = 20_000
+"""Unlabelled rows that take part at most, evenly spread: they weigh little, and cost as much as others."""
+FEWEST_MERCHANTS = 3
 """Labelled merchants below which a head would only echo noise."""
-TREES = 150
-_PARAMETERS = {
-    "objective": "binary",
-    "learning_rate": 0.05,
-    "num_leaves": 12,
-    "min_sum_hessian_in_leaf": 2.0,
-    "min_data_in_leaf": 20,
-    "lambda_l2": 5.0,
-    "feature_fraction": 0.7,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "monotone_constraints_method": "intermediate",
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,  # trees of this size gain nothing from a second thread, and threads that wait spin
-    "verbosity": -1,
-}
+
+
+MASS_COLUMNS = {"orders": (5.0, 1.2), "history_days": (90.0, 1.5), "tenure_days": (180.0, 1.5)}
+"""Context that the head sees beside the features: how much there is to judge by. It has no sense of risk. Each comes
+with what counts as typical and the spread of its logarithm, so that it is on the features' scale."""
+
+
+@dataclass(frozen=True)
+class HeadInputs:
+    """What the head sees of n rows.
+
+    Parameters
+    ----------
+    columns
+        Shape (n, f): deviations of the features, NaN where absent, and of the mass columns.
+    prior_margin
+        Shape (n,): log-odds by resale economics alone, less those of the row in the middle.
+    orders
+        Shape (n,): visible orders.
+    """
+
+    columns: Floats
+    prior_margin: Floats
+    orders: Floats
+
+    @classmethod
+    def of(cls, table: FeatureTable, sight: Sight) -> Self:
+        """Collect them from a feature table and what the groundwork saw of it."""
+        absent = ~np.isfinite(table.values)
+        mass = [
+            (np.log1p(table.context[name].astype(np.float64)) - np.log1p(typical)) / spread
+            for name, (typical, spread) in MASS_COLUMNS.items()
+        ]
+        columns = np.column_stack([np.where(absent, np.nan, sight.deviations), *mass])
+        prior = logit(assumed_probability(sight.prior)) - TYPICAL_LOG_ODDS
+        return cls(columns, prior, table.context["orders"].astype(np.float64))
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> HeadInputs:
+        """Select rows by mask or position."""
+        return HeadInputs(self.columns[rows], self.prior_margin[rows], self.orders[rows])
 
 
 @dataclass(frozen=True)
 class SupervisedHead:
-    """Boosters of operator-disjoint folds; their mean margin speaks, their spread is the uncertainty.
+    """One additive model a fold, learned without it; their mean speaks, their spread is the uncertainty.
 
     Parameters
     ----------
-    boosters
-        One for each fold, trained without it.
+    members
+        One for each fold.
+    shrinkage
+        Towards newcomers, for whoever has shown little.
     columns
-        Names of the inputs, shape (f,).
+        Names of what adds to a margin: features, mass columns, the prior, and little history, shape (f + 2,).
     ranks
         Sorted out-of-fold margins of the training rows, shape (n,): the yardstick of a margin that nothing calibrates.
     """
 
-    boosters: tuple[lightgbm.Booster, ...]
+    members: tuple[AdditiveLogit, ...]
+    shrinkage: Shrinkage
     columns: tuple[str, ...]
-    ranks: NDArray[np.float64]
+    ranks: Floats
 
     @classmethod
     def fit(
-        cls,
-        inputs: NDArray[np.float64],
-        columns: tuple[str, ...],
-        senses: tuple[int, ...],
-        labels: Labelling,
-        belief: NDArray[np.float64],
-        folds: NDArray[np.int64],
-        seed: int,
-    ) -> tuple[Self, NDArray[np.float64]] | None:
-        """Train one booster a fold.
+        cls, inputs: HeadInputs, features: tuple[str, ...], labels: Labelling, folds: NDArray[np.int64]
+    ) -> tuple[Self, Floats] | None:
+        """Train one member a fold.
 
         Parameters
         ----------
         inputs
-            Shape (n, f), NaN where absent.
-        columns, senses
-            Names, and +1 / -1 / 0: in which direction an input may move the risk.
+            What there is to see of n rows.
+        features
+            Ids of the features, whose senses of risk hold the curves.
         labels
             What is known.
-        belief
-            Shape (n,): the prior's probability for each row, used for unlabelled rows only.
         folds
             Shape (n,): fold of each row in [0, 5); no operator is in two.
-        seed
-            Makes training repeatable.
 
         Returns
         -------
@@ -98,69 +120,48 @@ class SupervisedHead:
         merchants = (labels.training_weight > 0) & (labels.is_merchant == 1)
         if int(merchants.sum()) < FEWEST_MERCHANTS or len(set(folds[merchants].tolist())) < 2:  # noqa: PLR2004 - one to learn, one to judge
             return None
-        boosters = []
-        margins = np.zeros(inputs.shape[0])
+        senses = (*(CATALOGUE[feature].sense for feature in features), *(0 for _ in MASS_COLUMNS))
+        shrinkage = Shrinkage.fit(labels, inputs.orders)
+        members = []
+        margins = np.zeros(inputs.orders.size)
         for fold in range(FOLDS):
             outside = folds != fold
-            booster = _train(inputs[outside], columns, senses, labels.take(outside), belief[outside], seed + fold)
-            boosters.append(booster)
-            if not outside.all():
-                margins[~outside] = booster.predict(inputs[~outside], raw_score=True)
-        return cls(tuple(boosters), columns, np.sort(margins)), margins
+            member = _train(inputs.take(outside), senses, labels.take(outside))
+            members.append(member)
+            margins[~outside] = _margin(member, inputs.take(~outside))
+        margins = shrinkage.margin(margins, inputs.orders)
+        columns = (*features, *MASS_COLUMNS, "economic_prior", "little_history")
+        return cls(tuple(members), shrinkage, columns, np.sort(margins)), margins
 
-    def margins(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give every booster's margin (log-odds before calibration), shape (folds, n)."""
-        if inputs.shape[0] == 0:
-            return np.zeros((len(self.boosters), 0))
-        return np.stack([np.asarray(booster.predict(inputs, raw_score=True)) for booster in self.boosters])
+    def margins(self, inputs: HeadInputs) -> Floats:
+        """Give the log-odds before calibration: the mean member's first, then every member's; shape (1 + folds, n)."""
+        each = np.stack([_margin(member, inputs) for member in self.members])
+        return self.shrinkage.margin(np.concatenate([each.mean(axis=0)[None], each]), inputs.orders)
 
-    def contributions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Split the mean margin over the inputs by Shapley values.
-
-        Returns
-        -------
-        ndarray of shape (n, f + 1)
-            The last column is the expectation; a row sums to the mean margin.
-        """
-        if inputs.shape[0] == 0:
-            return np.zeros((0, len(self.columns) + 1))
-        total = np.zeros((inputs.shape[0], len(self.columns) + 1))
-        for booster in self.boosters:
-            total += np.asarray(booster.predict(inputs, pred_contrib=True))
-        return total / len(self.boosters)
+    def contributions(self, inputs: HeadInputs) -> Floats:
+        """Split the mean margin, less the intercept, over the columns exactly; shape (n, f + 2)."""
+        each = [member.contributions(inputs.columns, inputs.prior_margin) for member in self.members]
+        own = np.mean([_margin(member, inputs) for member in self.members], axis=0)
+        return np.column_stack([np.mean(each, axis=0), self.shrinkage.margin(own, inputs.orders) - own])
 
 
-def _train(
-    inputs: NDArray[np.float64],
-    columns: tuple[str, ...],
-    senses: tuple[int, ...],
-    labels: Labelling,
-    belief: NDArray[np.float64],
-    seed: int,
-) -> lightgbm.Booster:
-    known = labels.training_weight > 0
-    weight = labels.training_weight[known]
-    hidden = inputs[~known]
-    each = min(UNLABELLED_WEIGHT, UNLABELLED_MASS * float(weight.sum()) / max(hidden.shape[0], 1))
+def _margin(member: AdditiveLogit, inputs: HeadInputs) -> Floats:
+    return member.margin(inputs.columns, inputs.prior_margin)
+
+
+def _train(inputs: HeadInputs, senses: tuple[int, ...], labels: Labelling) -> AdditiveLogit:
+    weight = labels.training_weight
+    known = np.flatnonzero(weight > 0)
+    hidden = np.flatnonzero(weight <= 0)
+    hidden = hidden[:: max(1, -(-hidden.size // MOST_UNLABELLED))]
+    each = min(UNLABELLED_WEIGHT, UNLABELLED_MASS * float(weight[known].sum()) / max(hidden.size, 1))
     if not (labels.is_merchant[known] == 0).any():
         each = UNLABELLED_WEIGHT  # nobody is known to be genuine: the unlabelled are all there is to tell them from
-    x = np.concatenate([inputs[known], hidden, hidden])
-    y = np.concatenate([labels.is_merchant[known], np.ones(hidden.shape[0]), np.zeros(hidden.shape[0])])
-    p = belief[~known]
-    for _ in range(ROUNDS_OF_BELIEF - 1):
-        believer = _boost(x, y, np.concatenate([weight, each * p, each * (1 - p)]), columns, senses, seed)
-        p = np.asarray(believer.predict(hidden)) if hidden.shape[0] else p
-    return _boost(x, y, np.concatenate([weight, each * p, each * (1 - p)]), columns, senses, seed)
-
-
-def _boost(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    columns: tuple[str, ...],
-    senses: tuple[int, ...],
-    seed: int,
-) -> lightgbm.Booster:
-    data = lightgbm.Dataset(x, label=y, weight=weight, feature_name=list(columns), params={"verbosity": -1})
-    parameters = _PARAMETERS | {"seed": seed, "monotone_constraints": list(senses)}
-    return lightgbm.train(parameters, data, num_boost_round=TREES)
+    rows = inputs.take(np.r_[known, hidden])
+    weights = np.r_[weight[known], np.full(hidden.size, each)]
+    belief = expit(inputs.prior_margin[hidden] + TYPICAL_LOG_ODDS)
+    for _ in range(ROUNDS_OF_BELIEF):
+        target = np.r_[labels.is_merchant[known], belief]
+        member = AdditiveLogit.fit(rows.columns, target, weights, rows.prior_margin, TYPICAL_LOG_ODDS, senses)
+        belief = expit(_margin(member, inputs.take(hidden)))
+    return member

@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from membergate.domain.errors import NotEnoughDataError
-from membergate.learning.features import CATALOGUE, FeatureTable, Norms
+from membergate.learning.features import FeatureTable, Norms
 from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.groundwork import Groundwork, Sight
-from membergate.learning.model.head import FOLDS, SupervisedHead
+from membergate.learning.model.head import FOLDS, HeadInputs, SupervisedHead
 from membergate.learning.model.labelling import Labelling
-from membergate.learning.model.prior import assumed_probability, rank_among
+from membergate.learning.model.prior import assumed_probability, assumed_rank, rank_among
+from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.testimony import Testimony
 
 FEWEST_ROWS = 50
 """Applications below which there is nothing to be typical of."""
-MASS_COLUMNS = ("orders", "history_days")
-"""Context that the head sees beside the features: how much there is to judge by. It has no sense of risk."""
 UNSURE_SPREAD = 0.15
 """An uncalibrated probability is quoted plus or minus this."""
 
@@ -149,62 +148,52 @@ class IdentificationModel:
     def witness(self, table: FeatureTable) -> Testimony:
         """Testify about every row of a feature table; a row's testimony does not depend on the other rows."""
         sight = self.groundwork.see(table)
-        mass = table.context["orders"].astype(np.float64)
-        return self._assumed(sight, mass) if self.head is None else self._judged(table, sight, mass, self.head)
+        return self._assumed(table, sight) if self.head is None else self._judged(table, sight, self.head)
 
     def _supervised(self, table: FeatureTable, labels: Labelling, operators: NDArray[np.str_]) -> Self:
         """Add head and calibration, as far as the labels carry them."""
-        sight = self.groundwork.see(table)
-        fitted = SupervisedHead.fit(
-            _inputs(table, sight),
-            _columns(table.features),
-            _senses(table.features),
-            labels,
-            assumed_probability(sight.prior),
-            folds_of(operators),
-            self.settings.seed,
-        )
+        inputs = HeadInputs.of(table, self.groundwork.see(table))
+        fitted = SupervisedHead.fit(inputs, table.features, labels, folds_of(operators))
         if fitted is None:
             return self
         head, margins = fitted
         calibration = SigmoidCalibration.fit(margins, labels.is_merchant, labels.sampling_weight)
         return replace(self, head=head, calibration=calibration)
 
-    def _assumed(self, sight: Sight, mass: NDArray[np.float64]) -> Testimony:
+    def _assumed(self, table: FeatureTable, sight: Sight) -> Testimony:
         """Testify without labels, on stated assumptions."""
-        assumed = assumed_probability(sight.unlabelled_rank)
+        orders = table.context["orders"].astype(np.float64)
+        assumed = Shrinkage().probability(assumed_probability(sight.unlabelled_rank), orders)
         return Testimony(
-            risk_score=sight.unlabelled_rank,
-            merchant_probability=np.full(mass.size, np.nan),
+            risk_score=assumed_rank(assumed),
+            merchant_probability=np.full(orders.size, np.nan),
             uncalibrated_probability=assumed,
             probability_low=np.clip(assumed - UNSURE_SPREAD, 0, 1),
             probability_high=np.clip(assumed + UNSURE_SPREAD, 0, 1),
-            evidence_mass=mass,
+            evidence_mass=orders,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,
             contributions=np.maximum(self.groundwork.prior.weights * sight.deviations, 0.0),
             columns=self.features,
         )
 
-    def _judged(self, table: FeatureTable, sight: Sight, mass: NDArray[np.float64], head: SupervisedHead) -> Testimony:
+    def _judged(self, table: FeatureTable, sight: Sight, head: SupervisedHead) -> Testimony:
         """Testify from labels; the members' spread is the uncertainty."""
-        inputs = _inputs(table, sight)
+        inputs = HeadInputs.of(table, sight)
         margins = head.margins(inputs)
-        mean = margins.mean(axis=0)
-        calibration = self.calibration
-        assumed, *members = (assumed_probability(rank_among(head.ranks, margin)) for margin in (mean, *margins))
-        if calibration is not None:
-            members = list(calibration.probability(margins))
+        assumed = assumed_probability(rank_among(head.ranks, margins))
+        probability = assumed if self.calibration is None else self.calibration.probability(margins)
+        unknown = np.full(inputs.orders.size, np.nan)
         return Testimony(
-            risk_score=np.asarray(expit(mean), dtype=np.float64),
-            merchant_probability=np.full(mass.size, np.nan) if calibration is None else calibration.probability(mean),
-            uncalibrated_probability=assumed,
-            probability_low=np.min(members, axis=0),
-            probability_high=np.max(members, axis=0),
-            evidence_mass=mass,
+            risk_score=np.asarray(expit(margins[0]), dtype=np.float64),
+            merchant_probability=unknown if self.calibration is None else probability[0],
+            uncalibrated_probability=assumed[0],
+            probability_low=probability.min(axis=0),
+            probability_high=probability.max(axis=0),
+            evidence_mass=inputs.orders,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,
-            contributions=head.contributions(inputs)[:, :-1],
+            contributions=head.contributions(inputs),
             columns=head.columns,
         )
 
@@ -223,20 +212,6 @@ def folds_of(operators: NDArray[np.str_]) -> NDArray[np.int64]:
         Folds in [0, 5).
     """
     return np.array([int.from_bytes(sha256(b"fold" + name.encode()).digest()[:4]) % FOLDS for name in operators])
-
-
-def _inputs(table: FeatureTable, sight: Sight) -> NDArray[np.float64]:
-    absent = ~np.isfinite(table.values)
-    mass = [np.log1p(table.context[name].astype(np.float64)) for name in MASS_COLUMNS]
-    return np.column_stack([np.where(absent, np.nan, sight.deviations), *mass, sight.prior])
-
-
-def _columns(features: tuple[str, ...]) -> tuple[str, ...]:
-    return (*features, *MASS_COLUMNS, "economic_prior")
-
-
-def _senses(features: tuple[str, ...]) -> tuple[int, ...]:
-    return (*(CATALOGUE[feature].sense for feature in features), *(0 for _ in MASS_COLUMNS), 1)
 
 
 def _notes(labels: Labelling, head: SupervisedHead | None, calibration: SigmoidCalibration | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import logit, ndtr, ndtri
 
 from membergate.learning.features import CATALOGUE, FeatureTable
 
@@ -17,6 +17,9 @@ ASSUMED_PREVALENCE = 0.08
 """Merchant share among applicants that an unlabelled market is assumed to have."""
 ASSUMED_SEPARATION = 1.5
 """Standard deviations by which merchants' prior is assumed to exceed genuine applicants', where no label can tell."""
+
+TYPICAL_LOG_ODDS = float(logit(ASSUMED_PREVALENCE)) - ASSUMED_SEPARATION**2 / 2
+"""What these assumptions give the row in the middle."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ def assumed_probability(rank: NDArray[np.float64]) -> NDArray[np.float64]:
     z = ndtri(rank)
     odds = ASSUMED_PREVALENCE / (1 - ASSUMED_PREVALENCE) * np.exp(ASSUMED_SEPARATION * z - ASSUMED_SEPARATION**2 / 2)
     return np.asarray(odds / (1 + odds), dtype=np.float64)
+
+
+def assumed_rank(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn an assumed probability back into the rank that it belongs to; the inverse of `assumed_probability`."""
+    odds = logit(probability) - logit(ASSUMED_PREVALENCE)
+    return np.asarray(ndtr((odds + ASSUMED_SEPARATION**2 / 2) / ASSUMED_SEPARATION), dtype=np.float64)
 
 
 def risk_features(table: FeatureTable) -> tuple[str, ...]:

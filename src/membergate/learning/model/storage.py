@@ -1,4 +1,4 @@
-"""A model on disk: arrays, LightGBM text, Parquet norms, and a manifest with a hash of every file. Never pickle.
+"""A model on disk: arrays, Parquet norms, and a manifest with a hash of every file. Never pickle.
 
 The model's version is a digest of its content, so the same learning gives the same version, and a changed byte is
 refused at load.
@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from membergate.domain.errors import ModelError
 from membergate.domain.instants import format_instant, parse_instant
 from membergate.engine import DBSCAN, KDistance, LocalOutlierFactor
 from membergate.learning.features import Norms
+from membergate.learning.model.additive import AdditiveLogit
 from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.clusters import TypedClusters
 from membergate.learning.model.groundwork import Groundwork
@@ -31,9 +31,10 @@ from membergate.learning.model.head import SupervisedHead
 from membergate.learning.model.identification import IdentificationModel, LearningSettings, Lineage
 from membergate.learning.model.jury import Jury
 from membergate.learning.model.prior import EconomicPrior
+from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.space import ContextSpace
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.npz"
 NORMS = "norms"
@@ -54,8 +55,6 @@ def save_model(model: IdentificationModel, models: Path) -> str:
     try:
         np.savez(staging / ARRAYS, allow_pickle=False, **_arrays_of(model))
         model.norms.save(staging / NORMS)
-        for number, booster in enumerate(model.head.boosters if model.head else ()):
-            (staging / f"head-{number}.txt").write_text(booster.model_to_string(), encoding="utf-8")
         manifest = _manifest_of(model, staging)
         version = str(manifest["version"])
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
@@ -114,14 +113,6 @@ def load_model(folder: Path) -> IdentificationModel:
     with np.load(folder / ARRAYS, allow_pickle=False) as stored:
         arrays: Arrays = {name: stored[name] for name in stored.files}
     features = tuple(manifest["features"])
-    head = None
-    if manifest["boosters"]:
-        texts = [(folder / f"head-{number}.txt").read_text(encoding="utf-8") for number in range(manifest["boosters"])]
-        head = SupervisedHead(
-            tuple(lightgbm.Booster(model_str=text) for text in texts),
-            tuple(manifest["columns"]),
-            arrays["head.ranks"],
-        )
     lineage = manifest["lineage"]
     return IdentificationModel(
         features=features,
@@ -133,7 +124,7 @@ def load_model(folder: Path) -> IdentificationModel:
             jury=_jury_from(arrays),
             ranks=arrays["ranks"],
         ),
-        head=head,
+        head=_head_from(arrays, tuple(manifest["columns"])),
         calibration=SigmoidCalibration(**manifest["calibration"]) if manifest["calibration"] else None,
         lineage=Lineage(
             as_of=parse_instant(lineage["as_of"]),
@@ -152,7 +143,6 @@ def _manifest_of(model: IdentificationModel, folder: Path) -> dict[str, Any]:
         "format": FORMAT,
         "made_by": f"membergate {__version__}",
         "features": list(model.features),
-        "boosters": len(model.head.boosters) if model.head else 0,
         "columns": list(model.head.columns) if model.head else [],
         "calibration": asdict(model.calibration) if model.calibration else None,
         "settings": asdict(model.settings),
@@ -196,12 +186,31 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
         arrays[f"clusters.{region}.merchant_shares"] = ground.clusters.merchant_shares[index]
         arrays[f"clusters.{region}.prior_means"] = ground.clusters.prior_means[index]
     if model.head is not None:
-        arrays["head.ranks"] = model.head.ranks
+        arrays |= {
+            "head.ranks": model.head.ranks,
+            "head.newcomer_share": np.array(model.head.shrinkage.newcomer_share),
+        }
+        for number, member in enumerate(model.head.members):
+            scalars = np.array([member.intercept, member.faith])
+            arrays |= _prefixed(
+                f"head.{number}", {"curves": member.curves, "absent": member.absent, "scalars": scalars}
+            )
     if ground.jury is not None:
         arrays |= _prefixed("jury.local", ground.jury.local.to_arrays())
         arrays |= _prefixed("jury.distant", ground.jury.distant.to_arrays())
         arrays |= {"jury.local_ranks": ground.jury.local_ranks, "jury.distant_ranks": ground.jury.distant_ranks}
     return arrays
+
+
+def _head_from(arrays: Arrays, columns: tuple[str, ...]) -> SupervisedHead | None:
+    members: list[AdditiveLogit] = []
+    while part := _under(f"head.{len(members)}", arrays):
+        intercept, faith = part["scalars"].tolist()
+        members.append(AdditiveLogit(part["curves"], part["absent"], intercept, faith))
+    if not members:
+        return None
+    shrinkage = Shrinkage(float(arrays["head.newcomer_share"]))
+    return SupervisedHead(tuple(members), shrinkage, columns, arrays["head.ranks"])
 
 
 def _clusters_from(arrays: Arrays) -> TypedClusters:
