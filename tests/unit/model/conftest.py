@@ -44,11 +44,11 @@ class Population:
             spine, whole.operator_ids[rows], whole.features, whole.values[rows], whole.absences[rows], context
         )
 
-    def learn(self, labels: Labelling, norms: Norms, seed: int = 0) -> IdentificationModel:
+    def learn(self, labels: Labelling, norms: Norms, settings: LearningSettings | None = None) -> IdentificationModel:
         """Learn from it."""
         lineage = Lineage(utc(2025, 6, 1), utc(2025, 5, 1), "0" * 64, self.table.spine.account_ids, 0.4)
         return IdentificationModel.learn(
-            self.table, labels, self.operators, norms, lineage, LearningSettings(seed=seed)
+            self.table, labels, self.operators, norms, lineage, settings or LearningSettings()
         )
 
 

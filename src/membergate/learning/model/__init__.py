@@ -7,6 +7,7 @@ larger for riskier; the engine's opposite sign is turned round once, in `jury`.
 
 from membergate.learning.model.identification import IdentificationModel, LearningSettings
 from membergate.learning.model.labelling import Labelling, LabelSet
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.storage import load_model, save_model
 from membergate.learning.model.testimony import Testimony
 
@@ -15,6 +16,7 @@ __all__ = [
     "LabelSet",
     "Labelling",
     "LearningSettings",
+    "Parts",
     "Testimony",
     "load_model",
     "save_model",

@@ -145,7 +145,7 @@ def _basis(inputs: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     missing = np.isnan(inputs)
     values = np.where(missing, 0.0, inputs)
     stretches = [np.clip(values, start, end) - np.clip(0.0, start, end) for start, end in pairwise(KNOTS)]
-    return np.stack(stretches, axis=2).reshape(inputs.shape[0], -1), missing
+    return np.stack(stretches, axis=2).reshape(inputs.shape[0], inputs.shape[1] * len(stretches)), missing
 
 
 def _from_zero(slopes: Floats) -> Floats:

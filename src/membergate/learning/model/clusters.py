@@ -82,6 +82,12 @@ class TypedClusters:
             means.append(totals / np.maximum(sizes[-1], 1))
         return cls((regions[0], regions[1]), (sizes[0], sizes[1]), (shares[0], shares[1]), (means[0], means[1]))
 
+    @classmethod
+    def none(cls) -> Self:
+        """Give clusters of nobody."""
+        nobody, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return cls((None, None), (nobody, nobody), (nothing, nothing), (nothing, nothing))
+
     def place(self, deviations: NDArray[np.float64], prior: NDArray[np.float64]) -> Placement:
         """Find each row's cluster: the nearest core within reach, else none. Never makes or merges clusters."""
         rows = deviations.shape[0]

@@ -12,6 +12,7 @@ from membergate.learning.features import FeatureTable
 from membergate.learning.model.clusters import Placement, TypedClusters
 from membergate.learning.model.jury import Jury, disagreement
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import EconomicPrior
 from membergate.learning.model.space import ContextSpace
 
@@ -64,7 +65,7 @@ class Groundwork:
     ranks: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, table: FeatureTable, labels: Labelling, rng: np.random.Generator) -> Self:
+    def fit(cls, table: FeatureTable, labels: Labelling, rng: np.random.Generator, parts: Parts) -> Self:
         """Fit all parts to a training table; labels only type the clusters that were found without them.
 
         Parameters
@@ -75,13 +76,15 @@ class Groundwork:
             What is known of them; may be nothing.
         rng
             Draws samples of what is too large.
+        parts
+            Which of them are in use.
         """
-        space = ContextSpace.fit(table)
+        space = ContextSpace.fit(table, by_peers=parts.context)
         deviations = space.transform(table)
         prior = EconomicPrior.fit(table.features, deviations)
         rank = prior.score(deviations)
-        clusters = TypedClusters.fit(deviations, rank, labels, rng)
-        jury = Jury.fit(deviations, rng)
+        clusters = TypedClusters.fit(deviations, rank, labels, rng) if parts.clusters else TypedClusters.none()
+        jury = Jury.fit(deviations, rng) if parts.jury else None
         opinions = jury.hear(deviations) if jury is not None else ()
         return cls(space, prior, clusters, jury, np.sort(_mixed(rank, clusters.place(deviations, rank), opinions)))
 

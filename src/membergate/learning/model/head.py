@@ -19,6 +19,7 @@ from membergate.learning.features import CATALOGUE, FeatureTable
 from membergate.learning.model.additive import AdditiveLogit, Floats
 from membergate.learning.model.groundwork import Sight
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import TYPICAL_LOG_ODDS, assumed_probability
 from membergate.learning.model.shrinkage import Shrinkage
 
@@ -58,7 +59,7 @@ class HeadInputs:
     orders: Floats
 
     @classmethod
-    def of(cls, table: FeatureTable, sight: Sight) -> Self:
+    def of(cls, table: FeatureTable, sight: Sight, parts: Parts) -> Self:
         """Collect them from a feature table and what the groundwork saw of it."""
         absent = ~np.isfinite(table.values)
         mass = [
@@ -66,7 +67,7 @@ class HeadInputs:
             for name, (typical, spread) in MASS_COLUMNS.items()
         ]
         columns = np.column_stack([np.where(absent, np.nan, sight.deviations), *mass])
-        prior = logit(assumed_probability(sight.prior)) - TYPICAL_LOG_ODDS
+        prior = (logit(assumed_probability(sight.prior)) - TYPICAL_LOG_ODDS) * parts.prior
         return cls(columns, prior, table.context["orders"].astype(np.float64))
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> HeadInputs:
@@ -97,7 +98,12 @@ class SupervisedHead:
 
     @classmethod
     def fit(
-        cls, inputs: HeadInputs, features: tuple[str, ...], labels: Labelling, folds: NDArray[np.int64]
+        cls,
+        inputs: HeadInputs,
+        features: tuple[str, ...],
+        labels: Labelling,
+        folds: NDArray[np.int64],
+        parts: Parts,
     ) -> tuple[Self, Floats] | None:
         """Train one member a fold.
 
@@ -111,6 +117,8 @@ class SupervisedHead:
             What is known.
         folds
             Shape (n,): fold of each row in [0, 5); no operator is in two.
+        parts
+            Which parts are in use.
 
         Returns
         -------
@@ -120,8 +128,8 @@ class SupervisedHead:
         merchants = (labels.training_weight > 0) & (labels.is_merchant == 1)
         if int(merchants.sum()) < FEWEST_MERCHANTS or len(set(folds[merchants].tolist())) < 2:  # noqa: PLR2004 - one to learn, one to judge
             return None
-        senses = (*(CATALOGUE[feature].sense for feature in features), *(0 for _ in MASS_COLUMNS))
-        shrinkage = Shrinkage.fit(labels, inputs.orders)
+        senses = (*(CATALOGUE[feature].sense * parts.senses for feature in features), *(0 for _ in MASS_COLUMNS))
+        shrinkage = Shrinkage.fit(labels, inputs.orders, parts)
         members = []
         margins = np.zeros(inputs.orders.size)
         for fold in range(FOLDS):

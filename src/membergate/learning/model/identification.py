@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Self
@@ -17,6 +17,7 @@ from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.groundwork import Groundwork, Sight
 from membergate.learning.model.head import FOLDS, HeadInputs, SupervisedHead
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import assumed_probability, assumed_rank, rank_among
 from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.testimony import Testimony
@@ -37,10 +38,13 @@ class LearningSettings:
         Makes every random draw of learning repeatable.
     use_labels
         Whether labels may be looked at; False learns as an unlabelled market would.
+    parts
+        Which parts of the model are in use.
     """
 
     seed: int = 0
     use_labels: bool = True
+    parts: Parts = field(default_factory=Parts)
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ class IdentificationModel:
             )
         if not settings.use_labels:
             labels = labels.only(())
-        groundwork = Groundwork.fit(table, labels, np.random.default_rng(settings.seed))
+        groundwork = Groundwork.fit(table, labels, np.random.default_rng(settings.seed), settings.parts)
         model = cls(table.features, norms, groundwork, None, None, lineage, settings, ())
         model = model._supervised(table, labels, operators)
         return replace(model, notes=_notes(labels, model.head, model.calibration))
@@ -152,8 +156,8 @@ class IdentificationModel:
 
     def _supervised(self, table: FeatureTable, labels: Labelling, operators: NDArray[np.str_]) -> Self:
         """Add head and calibration, as far as the labels carry them."""
-        inputs = HeadInputs.of(table, self.groundwork.see(table))
-        fitted = SupervisedHead.fit(inputs, table.features, labels, folds_of(operators))
+        inputs = HeadInputs.of(table, self.groundwork.see(table), self.settings.parts)
+        fitted = SupervisedHead.fit(inputs, table.features, labels, folds_of(operators), self.settings.parts)
         if fitted is None:
             return self
         head, margins = fitted
@@ -163,7 +167,8 @@ class IdentificationModel:
     def _assumed(self, table: FeatureTable, sight: Sight) -> Testimony:
         """Testify without labels, on stated assumptions."""
         orders = table.context["orders"].astype(np.float64)
-        assumed = Shrinkage().probability(assumed_probability(sight.unlabelled_rank), orders)
+        shrinkage = Shrinkage.of(self.settings.parts)
+        assumed = shrinkage.probability(assumed_probability(sight.unlabelled_rank), orders)
         return Testimony(
             risk_score=assumed_rank(assumed),
             merchant_probability=np.full(orders.size, np.nan),
@@ -179,7 +184,7 @@ class IdentificationModel:
 
     def _judged(self, table: FeatureTable, sight: Sight, head: SupervisedHead) -> Testimony:
         """Testify from labels; the members' spread is the uncertainty."""
-        inputs = HeadInputs.of(table, sight)
+        inputs = HeadInputs.of(table, sight, self.settings.parts)
         margins = head.margins(inputs)
         assumed = assumed_probability(rank_among(head.ranks, margins))
         probability = assumed if self.calibration is None else self.calibration.probability(margins)

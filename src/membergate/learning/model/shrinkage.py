@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import ASSUMED_PREVALENCE
 
 Floats = NDArray[np.float64]
@@ -40,12 +41,20 @@ class Shrinkage:
     ----------
     newcomer_share
         In (0, 1).
+    weight
+        How many orders it weighs; 0 shrinks nobody.
     """
 
     newcomer_share: float = ASSUMED_PREVALENCE
+    weight: float = NEWCOMERS_WEIGHT
 
     @classmethod
-    def fit(cls, labels: Labelling, orders: Floats) -> Self:
+    def of(cls, parts: Parts) -> Self:
+        """Assume what can be assumed without labels."""
+        return cls(weight=NEWCOMERS_WEIGHT if parts.shrinkage else 0.0)
+
+    @classmethod
+    def fit(cls, labels: Labelling, orders: Floats, parts: Parts) -> Self:
         """Estimate the newcomers' share, drawn towards everybody's, and that towards the assumed prevalence.
 
         Parameters
@@ -54,18 +63,20 @@ class Shrinkage:
             What is known of n rows, weighted as in training, so that the share is on the head's scale.
         orders
             Shape (n,): visible orders.
+        parts
+            Whether to shrink at all.
         """
         weight = labels.training_weight
         merchant = np.where(weight > 0, weight * np.nan_to_num(labels.is_merchant), 0.0)
         share = (merchant.sum() + LABELS_TO_START * ASSUMED_PREVALENCE) / (weight.sum() + LABELS_TO_START)
         new = orders <= NEWCOMER_ORDERS
         found = (merchant[new].sum() + LABELS_TO_CONVINCE * share) / (weight[new].sum() + LABELS_TO_CONVINCE)
-        return cls(round(float(found), 9))
+        return cls(round(float(found), 9), cls.of(parts).weight)
 
     def probability(self, probability: Floats, orders: Floats) -> Floats:
         """Shrink probabilities of any shape that ends in `orders`' shape (n,)."""
         own = orders + OWN_ORDERS
-        return np.asarray((own * probability + NEWCOMERS_WEIGHT * self.newcomer_share) / (own + NEWCOMERS_WEIGHT))
+        return np.asarray((own * probability + self.weight * self.newcomer_share) / (own + self.weight))
 
     def margin(self, margin: Floats, orders: Floats) -> Floats:
         """Shrink log-odds, shape as `probability`."""

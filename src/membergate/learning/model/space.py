@@ -46,8 +46,16 @@ class ContextSpace:
     scales: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, table: FeatureTable) -> Self:
-        """Learn centres and scales from a training table; features that are always absent get centre 0 and scale 1."""
+    def fit(cls, table: FeatureTable, *, by_peers: bool = True) -> Self:
+        """Learn centres and scales from a training table; features that are always absent get centre 0 and scale 1.
+
+        Parameters
+        ----------
+        table
+            Features of n past applications.
+        by_peers
+            Whether peer groups have centres of their own; else everyone is everyone's peer.
+        """
         values = signed_log(table.values)
         groups = peer_groups(table)
         everyone = _robust_location(values, (np.zeros(values.shape[1]), np.ones(values.shape[1])))
@@ -57,7 +65,7 @@ class ContextSpace:
             rows = values[groups == group]
             centre, scale = _robust_location(rows, everyone)
             observed = np.isfinite(rows).sum(axis=0)
-            belief = observed / (observed + SHRINKAGE_ROWS)
+            belief = observed / (observed + SHRINKAGE_ROWS) if by_peers else np.zeros(observed.shape)
             centres[group] = belief * centre + (1 - belief) * everyone[0]
             scales[group] = belief * scale + (1 - belief) * everyone[1]
         return cls(table.features, centres, scales)

@@ -30,6 +30,7 @@ from membergate.learning.model.groundwork import Groundwork
 from membergate.learning.model.head import SupervisedHead
 from membergate.learning.model.identification import IdentificationModel, LearningSettings, Lineage
 from membergate.learning.model.jury import Jury
+from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import EconomicPrior
 from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.space import ContextSpace
@@ -133,7 +134,7 @@ def load_model(folder: Path) -> IdentificationModel:
             accounts=arrays["lineage.accounts"],
             holdout_share=lineage["holdout_share"],
         ),
-        settings=LearningSettings(**manifest["settings"]),
+        settings=LearningSettings(**manifest["settings"] | {"parts": Parts(**manifest["settings"]["parts"])}),
         notes=tuple(manifest["notes"]),
     )
 
@@ -188,7 +189,7 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
     if model.head is not None:
         arrays |= {
             "head.ranks": model.head.ranks,
-            "head.newcomer_share": np.array(model.head.shrinkage.newcomer_share),
+            "head.shrinkage": np.array([model.head.shrinkage.newcomer_share, model.head.shrinkage.weight]),
         }
         for number, member in enumerate(model.head.members):
             scalars = np.array([member.intercept, member.faith])
@@ -209,8 +210,7 @@ def _head_from(arrays: Arrays, columns: tuple[str, ...]) -> SupervisedHead | Non
         members.append(AdditiveLogit(part["curves"], part["absent"], intercept, faith))
     if not members:
         return None
-    shrinkage = Shrinkage(float(arrays["head.newcomer_share"]))
-    return SupervisedHead(tuple(members), shrinkage, columns, arrays["head.ranks"])
+    return SupervisedHead(tuple(members), Shrinkage(*arrays["head.shrinkage"].tolist()), columns, arrays["head.ranks"])
 
 
 def _clusters_from(arrays: Arrays) -> TypedClusters:
