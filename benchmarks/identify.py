@@ -11,8 +11,9 @@ Opponents learn from the same labels on plain aggregates: LightGBM, its size tun
 isolation forest, local outlier factor, HDBSCAN and ECOD (where PyOD is installed) without labels. `lightgbm, our
 features` shows what the features alone buy. The strict rule ranks by how many of its rules refuse.
 
-Beside the genuine admission rate: the worst look-alike's, the share of rings of which at least half is not admitted, and
-the genuine applicants who are not admitted for each merchant who is not. Printed are means over seeds with 95 % t intervals. Usage:
+Beside the genuine admission rate: the worst look-alike's, the share of rings of which at least half is not admitted,
+and the genuine applicants who are not admitted for each merchant who is not. Printed are means over seeds with 95 % t
+intervals. Usage:
 `python -m benchmarks.identify [--accounts 10000] [--seeds 401 402 403 404 405] [--budgets 0 50 300 1500]`
 """
 

@@ -28,6 +28,13 @@ HELP = [
     *(["policy", name, "--help"] for name in ("check", "show", "diff", "test")),
     *(["policy", name, "--help"] for name in ("submit", "approve", "shadow", "activate", "rollback", "history")),
     *(["list", name, "--help"] for name in ("add", "show", "import", "retract", "export", "rates")),
+    *(["order", "--help"], ["sweep", "--help"]),
+    *(["appeals", name, "--help"] for name in ("open", "list", "uphold", "reject")),
+    *(["keys", name, "--help"] for name in ("create", "list", "revoke")),
+    *(["events", name, "--help"] for name in ("take", "load")),
+    *(["webhooks", name, "--help"] for name in ("add", "list", "remove")),
+    *(["audit", name, "--help"] for name in ("head", "verify")),
+    *(["record", name, "--help"] for name in ("export", "erase")),
 ]
 SLOW_LIBRARIES = ["sklearn", "lightgbm", "numba", "duckdb", "pyarrow"]
 ASK_EACH = f"""
