@@ -5,8 +5,8 @@ column. A curve is 0 at a typical peer, straight between fixed knots, and consta
 sense of risk its curve may only rise (or fall) with it. A missing value has a level of its own. With few labels a
 Gaussian prior on the slopes keeps the curves flat, so that the prior speaks; each label bends them.
 
-Curves rather than trees: `benchmarks/identify.py` holds tuned boosted trees on the same features beside them, and what a
-curve adds is its contribution, exactly (docs/decisions/additive-head.md).
+Curves rather than trees: `benchmarks/identify.py` holds tuned boosted trees on the same features beside them, and what
+a curve adds is its contribution, exactly (docs/decisions/additive-head.md).
 
 References
 ----------
