@@ -23,6 +23,7 @@ HELP = [
     ["--help"],
     *([name, "--help"] for name in ("demo", "simulate", "ingest", "learn", "verify", "publish", "monitor")),
     *([name, "--help"] for name in ("admit", "explain", "serve", "features", "replay")),
+    *([name, "--help"] for name in ("audit", "keys", "order", "sweep", "appeals", "events", "record", "webhooks")),
     *(["features", name, "--help"] for name in ("list", "show", "compute")),
     *(["map", name, "--help"] for name in ("list", "coverage", "suggest")),
     *(["policy", name, "--help"] for name in ("check", "show", "diff", "test")),
