@@ -79,6 +79,7 @@ def test_a_signal_in_the_middle_of_a_query(workspace: Path, market: Path, snapsh
         import os, signal, sys, threading
         from pathlib import Path
         from membergate.operations.ingest import ingest
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a process started in the background ignores it
         def strike(step, done, of):
             if step == "loading order_lines":
                 threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
