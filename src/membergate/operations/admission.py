@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from membergate.deciding.policy import Policy, counterfactual, decide
 from membergate.deciding.policy.reviewing import without_review
+from membergate.deciding.velocity import Scope
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, PolicyError, UnknownSubjectError
@@ -24,6 +25,7 @@ from membergate.learning.model import IdentificationModel
 from membergate.operations.history import Applications, History, aware
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.testimony import Witnesses
+from membergate.operations.velocity import VelocityWitness
 
 STRONGEST_CONTRIBUTIONS = 8
 """How many contributions a decision records."""
@@ -128,6 +130,8 @@ class AdmissionDesk:
         Who was admitted already; made from the market's memberships where None.
     lists
         What the risk lists say; where None, nobody keeps any.
+    velocity
+        How often something happened lately; where None, nobody counts.
     standby
         Policies that decide as of instants at which the judge is not in effect, the first that is.
     shadows
@@ -143,6 +147,7 @@ class AdmissionDesk:
         *,
         ledger: Ledger | None = None,
         lists: ListWitness | None = None,
+        velocity: VelocityWitness | None = None,
         standby: Sequence[Policy] = (),
         shadows: Sequence[Policy] = (),
     ) -> None:
@@ -152,6 +157,7 @@ class AdmissionDesk:
         self.policy = policy
         self.ledger = ledger or Ledger(history)
         self.lists = lists
+        self.velocity = velocity or VelocityWitness(None)
         self.standby = tuple(standby)
         self.shadows = tuple(shadows)
         self.unreviewed: frozenset[str] = frozenset()
@@ -295,11 +301,14 @@ class AdmissionDesk:
         table = self.history.features(spine, operators, self.model.norms, self.model.features)
         testimony = self.model.witness(table)
         witnesses = Witnesses(table, testimony, self.model, self.model_version)
+        names = {name for policy in (self.policy, *self.standby, *self.shadows) for name in policy.kinds}
         for row in range(len(applications)):
             operator_id = str(operators.operator_ids[row])
             evidence = witnesses.about(row, self._about_operator(table, operators, row))
             if self.lists is not None:
                 evidence |= self.lists.about(str(spine.account_ids[row]), operator_id, aware(spine.as_of[row]))
+            subjects = {Scope.ACCOUNT: (str(spine.account_ids[row]),), Scope.OPERATOR: operators.members(row)}
+            evidence |= self.velocity.about(subjects, aware(spine.as_of[row]), names)
             yield Case(row, operator_id, evidence, _strongest(testimony.contributions[row], testimony.columns))
 
     def _about_operator(

@@ -20,6 +20,7 @@ from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import live_policy, read_policy
 from membergate.operations.policy_lifecycle import earlier_policies, shadow_policies
 from membergate.operations.reviewing import decide_within_capacity
+from membergate.operations.velocity import VelocityWitness
 from membergate.operations.workspace import Workspace
 from membergate.store import OperationalRecord, open_store, write_decisions
 
@@ -98,6 +99,7 @@ def live_desk(
         version,
         policy,
         lists=lists,
+        velocity=VelocityWitness.now(workspace) if record is None else VelocityWitness(record.velocity),
         standby=earlier_policies(workspace) if is_dated else (),
         shadows=shadow_policies(workspace),
     )

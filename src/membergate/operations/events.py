@@ -20,6 +20,7 @@ from membergate.market.schema import TABLES
 from membergate.operations.ingest import ingest
 from membergate.operations.lists import open_record
 from membergate.operations.orders import SCOPE, release
+from membergate.operations.velocity import charge
 from membergate.operations.workspace import Workspace
 from membergate.store import InboxEvent, OperationalRecord
 from membergate.store.codec import is_storable_id
@@ -108,7 +109,8 @@ def read_event(event: Any, received_at: datetime) -> InboxEvent:
 def take(record: OperationalRecord, events: Sequence[Any], *, at: datetime) -> list[EventAnswer]:
     """Take events into the inbox; each is answered for itself, in order.
 
-    An order that was cancelled gives back what it used of its limits.
+    Velocity counts them in event time, a repeat never twice. An order that was cancelled gives back what it
+    used of its limits.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def take(record: OperationalRecord, events: Sequence[Any], *, at: datetime) -> l
     Raises
     ------
     WorkspaceError
-        If the record cannot be written. None was taken then.
+        If the record cannot be written. All may be sent again.
     """
     answers: list[EventAnswer] = []
     good: list[tuple[int, InboxEvent]] = []
@@ -134,6 +136,7 @@ def take(record: OperationalRecord, events: Sequence[Any], *, at: datetime) -> l
         except BadInputError as error:
             answers.append(EventAnswer(name, "refused", error.what, error.where, error.allowed))
     is_new = record.inbox.add([event for _, event in good])
+    charge(record.velocity, [(_table_of(event), json.loads(event.body)) for _, event in good], at)
     for (place, event), new in zip(good, is_new, strict=True):
         if not new:
             answers[place] = replace(answers[place], state="duplicate")
@@ -195,6 +198,7 @@ def load_events(workspace: Workspace, *, clock: Clock) -> TakenUp:
                 lines = "".join(f"{_json(row)}\n" for _, row in found)
                 (Path(folder) / f"{table}.jsonl").write_text(lines, encoding="utf-8")
             report = ingest(workspace.root, Path(folder), clock=clock)
+        charge(record.velocity, [(table, row) for table, found in ready.items() for _, row in found], clock())
         numbers = [number for found in ready.values() for number, _ in found]
         record.inbox.mark_taken(numbers, at=clock())
     taken = {table: len(found) for table, found in ready.items()}

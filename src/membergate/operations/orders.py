@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import structlog
 
+from membergate.deciding import velocity
 from membergate.deciding.policy import Policy, counterfactual, decide
 from membergate.deciding.policy.allowances import (
     Order,
@@ -191,6 +192,8 @@ class OrderDesk:
         policy = desk.policy_at(at)
         standing = self.members.standing(request.account_id, at)
         evidence = member.evidence | _about_order(request, standing, at)
+        if not policy.kinds.keys().isdisjoint(velocity.NAMES):
+            evidence |= desk.velocity.about(self._touched(request, at), at, policy.kinds)
         lottery, snoozed = draw(member.operator_id, policy), policy.snoozed_for(request.account_id, at)
         said = decide(policy, Checkpoint.ORDER, evidence, lottery=lottery, snoozed=snoozed)
         verdict = under_standing(said, standing.standing)
@@ -225,6 +228,12 @@ class OrderDesk:
             propensity=None,
             contributions=member.contributions,
         )
+
+    def _touched(self, request: OrderRequest, at: datetime) -> dict[velocity.Scope, tuple[str, ...]]:
+        operator = self.members.desk.history.links.operator_of(request.account_id, at)
+        skus = tuple(line.sku_id for line in request.lines)
+        scope = velocity.Scope
+        return {scope.ACCOUNT: (request.account_id,), scope.OPERATOR: operator.account_ids, scope.SKU: skus}
 
     def _under_caps(self, verdict: Verdict, order: Order, caps: Caps | None) -> tuple[Verdict, dict[str, int]]:
         if is_refused(verdict):

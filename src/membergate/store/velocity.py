@@ -12,7 +12,16 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from membergate.deciding.velocity import Activity, Counts, Happening, Meter, Scope, VelocityCounters
+from membergate.deciding.velocity import (
+    WINDOWS,
+    Activity,
+    Counts,
+    Happening,
+    Meter,
+    Scope,
+    Velocity,
+    VelocityCounters,
+)
 from membergate.deciding.velocity.meters import microseconds
 from membergate.domain.errors import BadInputError, WorkspaceError
 from membergate.store.codec import is_storable_id
@@ -21,6 +30,7 @@ from membergate.store.tables import VELOCITY_EVENTS, VELOCITY_SNAPSHOTS
 
 _LOCK = 0x6D67_7665_6C6F  # "mgvelo": events are numbered in the order in which they become visible
 _HORIZON = timedelta(days=30)
+_IDS_A_QUERY = 5_000
 _Charge = tuple[str, str, str, int]
 _CHARGES = msgspec.json.Decoder(tuple[_Charge, ...])
 _StoredMeter = tuple[str, str, str, int, bytes, bytes]
@@ -58,6 +68,17 @@ class VelocityLog:
         self._counters: VelocityCounters | None = None
         self._number = 0
         self._lock = Lock()
+        self._shared: Velocity | None = None
+
+    def share(self, velocity: Velocity) -> None:
+        """Count in shared counters as well, and ask them from now on; the log stays what is durable.
+
+        Parameters
+        ----------
+        velocity
+            Such as `RedisVelocity`. It is told of every happening that is logged here, also of a repeat.
+        """
+        self._shared = velocity
 
     def begin(self, since: datetime) -> bool:
         """Say from when on everything is logged, if it was not said before; otherwise the first `add` or look says so.
@@ -106,9 +127,10 @@ class VelocityLog:
         BadInputError
             If an id is no id. Nothing was logged.
         WorkspaceError
-            If the database cannot be written. Nothing was logged.
+            If the database cannot be written. Nothing was logged. Or if the shared counters cannot be: all is logged
+            then, and they count it when it is added again.
         """
-        if self._counters is None:
+        if self._counters is None and self._shared is None:
             self.follow(now)
         rows = [_row(happening, now) for happening in {one.event_id: one for one in happenings}.values()]
         new = 0
@@ -117,15 +139,55 @@ class VelocityLog:
                 if connection.dialect.name == "postgresql":
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
                 new = connection.execute(self._insert, rows).rowcount
-        self.follow(now)
+        if self._shared is None:
+            self.follow(now)
+        else:
+            self._shared.add(happenings, now)
         return new
 
+    def known(self, event_ids: Sequence[str]) -> dict[str, Happening]:
+        """Give those of some happenings that are in the log, by id.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        found: dict[str, Happening] = {}
+        with readable_database_errors(self._origin), self._engine.connect() as connection:
+            for start in range(0, len(event_ids), _IDS_A_QUERY):
+                some = VELOCITY_EVENTS.c.event_id.in_(event_ids[start : start + _IDS_A_QUERY])
+                rows = connection.execute(select(VELOCITY_EVENTS).where(some))
+                found |= {row.event_id: _happening(row) for row in rows}
+        return found
+
     def counts(self, meters: Sequence[Meter], as_of: datetime) -> list[Counts]:
-        """Give each meter's counts in (as_of - window, as_of]; None for a window that is not wholly known."""
-        if self._counters is None:
-            self.follow(as_of)
+        """Give each meter's counts in (as_of - window, as_of]; None for a window that is not wholly known.
+
+        Where nothing was ever logged, nothing is known.
+        """
+        if self._shared is not None:
+            return self._shared.counts(meters, as_of)
+        if self._counters is None and not self.look():
+            return [(None,) * len(WINDOWS) for _ in meters]
         with self._lock:
             return _held(self._counters).counts(meters, as_of)
+
+    def look(self) -> bool:
+        """Count what other processes logged, if anything was ever logged; gives whether it was.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read, or the snapshot is damaged.
+        """
+        if self._shared is not None:
+            return True
+        with self._lock, readable_database_errors(self._origin), self._engine.connect() as connection:
+            if self._counters is None and connection.execute(select(VELOCITY_SNAPSHOTS.c.number)).first() is None:
+                return False
+            self._catch_up(connection)
+            return True
 
     def follow(self, now: datetime) -> None:
         """Count what was logged since the last time, by whichever process.
@@ -138,12 +200,14 @@ class VelocityLog:
         if self._counters is None:
             self.begin(now)
         with self._lock, readable_database_errors(self._origin), self._engine.connect() as connection:
-            if self._counters is None:
-                self._counters, self._number = _restored(connection)
-            rows = connection.execute(_TAIL.where(VELOCITY_EVENTS.c.number > self._number)).all()
-            for row in rows:
-                self._counters.add([_happening(row)], row.known_at)
-                self._number = row.number
+            self._catch_up(connection)
+
+    def _catch_up(self, connection: Connection) -> None:
+        if self._counters is None:
+            self._counters, self._number = _restored(connection)
+        for row in connection.execute(_TAIL.where(VELOCITY_EVENTS.c.number > self._number)).all():
+            self._counters.add([_happening(row)], row.known_at)
+            self._number = row.number
 
     def snapshot(self, now: datetime) -> int:
         """Keep the counters as they are, and drop from the log what no window reaches; gives how many events went.
@@ -162,6 +226,8 @@ class VelocityLog:
             row = {"number": self._number, "taken_at": now, "content": _packed(since, meters)}
         is_old = (VELOCITY_EVENTS.c.at <= now - _HORIZON) & (VELOCITY_EVENTS.c.number <= row["number"])
         with readable_database_errors(self._origin), self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             connection.execute(delete(VELOCITY_SNAPSHOTS))
             connection.execute(VELOCITY_SNAPSHOTS.insert(), row)
             return connection.execute(delete(VELOCITY_EVENTS).where(is_old)).rowcount

@@ -8,9 +8,14 @@ from datetime import datetime
 from membergate.deciding.velocity.meters import Counts, Happening, Meter, microseconds
 from membergate.deciding.velocity.timeline import HORIZON, LENGTHS, Timeline
 
+_DAY = 86_400_000_000
+
 
 class VelocityCounters:
     """Sliding-window counts in event time. Each happening is to be added once; `VelocityLog` sees to that.
+
+    They answer about the present: as of an instant more than a day before the latest happening, nothing is known, since
+    what such a window reaches back to may be gone.
 
     When there are more meters than fit, those that were charged longest ago are forgotten. What was forgotten is never
     taken for nothing: of a meter that may have been forgotten, a window that reaches back to then is not known.
@@ -26,6 +31,7 @@ class VelocityCounters:
     def __init__(self, since: datetime, *, most_meters: int = 1_000_000) -> None:
         self._since = microseconds(since)
         self._most = most_meters
+        self._latest = self._since
         self._timelines: dict[Meter, Timeline] = {}  # charged longest ago first
 
     def __len__(self) -> int:
@@ -47,6 +53,7 @@ class VelocityCounters:
             if at <= present - HORIZON:
                 continue
             taken += 1
+            self._latest = max(self._latest, at)
             for meter, weight in happening.charges:
                 timeline = self._timelines.pop(meter, None) or Timeline(self._since)
                 timeline.add(at, weight, present)
@@ -62,6 +69,8 @@ class VelocityCounters:
 
     def _counts(self, timeline: Timeline | None, as_of: int) -> Counts:
         since = self._since if timeline is None else timeline.since
+        if as_of < self._latest - _DAY:
+            return (None,) * len(LENGTHS)
         found = (0,) * len(LENGTHS) if timeline is None else timeline.counts(as_of)
         if as_of - HORIZON >= since:
             return found
@@ -83,10 +92,11 @@ class VelocityCounters:
 
     def restore(self, since: int, meters: Iterator[tuple[Meter, int, bytes, bytes]]) -> None:
         """Take over what `state` gave, in place of what is remembered."""
-        self._since = since
+        self._since = self._latest = since
         self._timelines.clear()
         for meter, known_since, times, weights in meters:
             timeline = Timeline(known_since)
             timeline.times.frombytes(times)
             timeline.weights.frombytes(weights)
+            self._latest = max(self._latest, timeline.times[-1])
             self._timelines[meter] = timeline

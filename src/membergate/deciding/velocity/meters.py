@@ -33,6 +33,7 @@ class Activity(StrEnum):
     LOGINS = "logins"
     ORDERS = "orders"
     UNITS = "units"
+    COUPONS = "coupons"
 
 
 METERED: Mapping[Activity, tuple[Scope, ...]] = {
@@ -40,6 +41,7 @@ METERED: Mapping[Activity, tuple[Scope, ...]] = {
     Activity.LOGINS: (Scope.ACCOUNT, Scope.OPERATOR, Scope.DEVICE),
     Activity.ORDERS: tuple(Scope),
     Activity.UNITS: tuple(Scope),
+    Activity.COUPONS: (Scope.ACCOUNT, Scope.OPERATOR),
 }
 """Which activity is counted of whom."""
 NAMES: tuple[str, ...] = tuple(
@@ -107,8 +109,9 @@ def evidence_about(velocity: Velocity, subjects: Mapping[Scope, Sequence[str]], 
     velocity
         The counters.
     subjects
-        Keys by scope: the account, its operator, the order's device, address and SKUs. Of several keys of a scope the
-        busiest counts.
+        Keys by scope: the account, all accounts of its operator, the order's device, address and SKUs. An operator's
+        count is that of its accounts together, as they are linked now; of several keys of another scope the busiest
+        counts.
     as_of
         The instant; what happened at it counts.
 
@@ -119,19 +122,20 @@ def evidence_about(velocity: Velocity, subjects: Mapping[Scope, Sequence[str]], 
         `not_applicable` where there is no such subject.
     """
     meters = [
-        Meter(activity, scope, key)
+        (scope, Meter(activity, Scope.ACCOUNT if scope is Scope.OPERATOR else scope, key))
         for activity, scopes in METERED.items()
         for scope in scopes
-        for key in subjects.get(scope, ())
+        for key in dict.fromkeys(subjects.get(scope, ()))
     ]
-    busiest: dict[tuple[Activity, Scope], Counts] = {}
-    for meter, counts in zip(meters, velocity.counts(meters, as_of), strict=True):
-        kind = (meter.activity, meter.scope)
-        busiest[kind] = tuple(map(_larger, busiest.get(kind, counts), counts))
+    found: dict[tuple[Activity, Scope], Counts] = {}
+    for (scope, meter), counts in zip(meters, velocity.counts([meter for _, meter in meters], as_of), strict=True):
+        kind = (meter.activity, scope)
+        joined = _sum if scope is Scope.OPERATOR else _larger
+        found[kind] = tuple(map(joined, found[kind], counts)) if kind in found else counts
     told: dict[str, Evidence] = {}
     for activity, scopes in METERED.items():
         for scope in scopes:
-            for window, count in zip(WINDOWS, busiest.get((activity, scope), _NO_SUBJECT), strict=True):
+            for window, count in zip(WINDOWS, found.get((activity, scope), _NO_SUBJECT), strict=True):
                 name = f"velocity_{scope}_{activity}_{window}"
                 value = (
                     Absence.NOT_APPLICABLE if count == _NOTHING else Absence.NOT_OBSERVED if count is None else count
@@ -146,6 +150,10 @@ _NO_SUBJECT: Counts = (_NOTHING,) * len(WINDOWS)
 
 def _larger(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else max(one, other)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 def microseconds(instant: datetime) -> int:
