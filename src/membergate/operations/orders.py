@@ -191,9 +191,7 @@ class OrderDesk:
         desk = self.members.desk
         policy = desk.policy_at(at)
         standing = self.members.standing(request.account_id, at)
-        evidence = member.evidence | _about_order(request, standing, at)
-        if not policy.kinds.keys().isdisjoint(velocity.NAMES):
-            evidence |= desk.velocity.about(self._touched(request, at), at, policy.kinds)
+        evidence = member.evidence | _about_order(request, standing, at) | self._lately(request, policy, at)
         lottery, snoozed = draw(member.operator_id, policy), policy.snoozed_for(request.account_id, at)
         said = decide(policy, Checkpoint.ORDER, evidence, lottery=lottery, snoozed=snoozed)
         verdict = under_standing(said, standing.standing)
@@ -229,11 +227,15 @@ class OrderDesk:
             contributions=member.contributions,
         )
 
-    def _touched(self, request: OrderRequest, at: datetime) -> dict[velocity.Scope, tuple[str, ...]]:
-        operator = self.members.desk.history.links.operator_of(request.account_id, at)
+    def _lately(self, request: OrderRequest, policy: Policy, at: datetime) -> dict[str, Evidence]:
+        """Ask the counters about account, operator and SKUs, where the policy reads any of them."""
+        if policy.kinds.keys().isdisjoint(velocity.NAMES):
+            return {}
+        desk, scope = self.members.desk, velocity.Scope
+        operator = desk.history.links.operator_of(request.account_id, at)
         skus = tuple(line.sku_id for line in request.lines)
-        scope = velocity.Scope
-        return {scope.ACCOUNT: (request.account_id,), scope.OPERATOR: operator.account_ids, scope.SKU: skus}
+        touched = {scope.ACCOUNT: (request.account_id,), scope.OPERATOR: operator.account_ids, scope.SKU: skus}
+        return dict(desk.velocity.about(touched, at, policy.kinds))
 
     def _under_caps(self, verdict: Verdict, order: Order, caps: Caps | None) -> tuple[Verdict, dict[str, int]]:
         if is_refused(verdict):
