@@ -198,7 +198,7 @@ def prepare(folder: Path) -> tuple[Workspace, list[Load]]:
     names = zip(applications.account_ids[-200:], applications.application_ids[-200:], strict=True)
     admissions = [json.dumps({"account_id": str(a), "application_id": str(i)}).encode() for a, i in names]
     with open_store(place.record) as record:
-        desk = desks_of(place, history, record, lambda: now).admission.desk  # type: ignore[attr-defined]  # the real one
+        desk = desks_of(place, history, record, lambda: now).admission.desk  # type: ignore[attr-defined]  # the desks' protocol does not name it
         decisions = desk.decide_window(history.last_instant - timedelta(days=60))
         record.record(decisions)
     members = [d.account_id for d in decisions if d.disposition in {Disposition.ADMIT, Disposition.TRIAL}][:50]

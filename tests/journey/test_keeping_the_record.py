@@ -60,3 +60,10 @@ def test_the_record_is_exported_audited_and_erased(tmp_path: Path) -> None:
     code, said = run(tmp_path, "audit", "verify", "--head", head.strip())
     assert code == 1
     assert "row 3 is not what was written" in said
+
+
+def test_a_record_that_is_gone_is_not_whole(tmp_path: Path) -> None:
+    """Where there is no record, an audit says so, ends with exit code 2, and makes none."""
+    code, said = run(tmp_path / "nowhere", "audit", "verify")
+    assert (code, "no record" in said) == (2, True)
+    assert not (tmp_path / "nowhere").exists()

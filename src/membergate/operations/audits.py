@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from membergate.domain.errors import RefusedError
+from membergate.domain.errors import RefusedError, WorkspaceError
 from membergate.operations.lists import open_record
 from membergate.operations.workspace import Workspace
-from membergate.store import Audited, Head
+from membergate.store import Audited, Head, OperationalRecord
 
 
 def audit_head(workspace: Workspace) -> Head:
@@ -14,9 +14,9 @@ def audit_head(workspace: Workspace) -> Head:
     Raises
     ------
     WorkspaceError
-        If the record cannot be read.
+        If there is no record, or it cannot be read.
     """
-    with open_record(workspace) as record:
+    with _standing_record(workspace) as record:
         return record.audit.head()
 
 
@@ -36,8 +36,10 @@ def verify_audit(workspace: Workspace, head: str | None = None) -> Audited:
         If something is not as it was written; it names the first such row.
     BadInputError
         If the head is none.
+    WorkspaceError
+        If there is no record: one that is gone is not one that is whole.
     """
-    with open_record(workspace) as record:
+    with _standing_record(workspace) as record:
         found = record.audit.verify(None if head is None else Head.parse(head))
     if found.fault:
         raise RefusedError(
@@ -46,3 +48,14 @@ def verify_audit(workspace: Workspace, head: str | None = None) -> Audited:
             next_step="keep the file as it is for whoever looks into it, and restore the last backup that verifies",
         )
     return found
+
+
+def _standing_record(workspace: Workspace) -> OperationalRecord:
+    """Open the record that is there; an audit makes none."""
+    if not workspace.record.exists():
+        raise WorkspaceError(
+            "there is no record to audit",
+            where=str(workspace.record),
+            next_step="name the workspace with --workspace; if there was a record, restore it from a backup",
+        )
+    return open_record(workspace)

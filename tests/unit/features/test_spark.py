@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from membergate.domain.errors import BadInputError
 from membergate.learning.features import CATALOGUE
 from membergate.learning.features.spark import compute_on_spark, register_market, spark_session
 from membergate.learning.features.spark_dialect import spark_sql
@@ -68,6 +69,13 @@ def test_spark_equals_duckdb_on_every_feature(session: SparkSession, tmp_path: P
     assert found.column_names == expected.column_names
     different = [name for name in expected.column_names if not is_same(found[name], expected[name])]
     assert not different
+
+
+def test_a_master_that_is_none_is_refused_before_java_starts() -> None:
+    """One error names what a master may be."""
+    with pytest.raises(BadInputError) as caught:
+        spark_session("nonsense")
+    assert "k8s://" in caught.value.allowed
 
 
 def test_what_the_dialects_do_not_share_is_rewritten() -> None:

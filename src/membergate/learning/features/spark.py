@@ -36,6 +36,8 @@ MEASURES_AT_ONCE = 6
 """So many statements' measures are joined in one go."""
 Rows = Callable[[FeatureTable], pa.Table]
 """What is done with a batch of features on an executor; the same columns for every batch."""
+MASTERS = ("local", "spark://", "yarn", "k8s://")
+"""How the name of a master begins; Spark itself answers others with a stack trace."""
 
 
 def spark_session(master: str, *, settings: Mapping[str, str] | None = None) -> SparkSession:
@@ -51,7 +53,7 @@ def spark_session(master: str, *, settings: Mapping[str, str] | None = None) -> 
     Raises
     ------
     BadInputError
-        If Spark or Java is not installed.
+        If Spark or Java is not installed, or the master is none.
     """
     try:
         from pyspark.errors import PySparkException  # noqa: PLC0415 # an extra
@@ -60,6 +62,8 @@ def spark_session(master: str, *, settings: Mapping[str, str] | None = None) -> 
         raise BadInputError(
             "Spark is not installed", where=str(error), next_step="pip install 'membergate[spark]'"
         ) from error
+    if not master.startswith(MASTERS):
+        raise BadInputError(f"{master!r} is no master of Spark", where="master", allowed=", ".join(MASTERS))
     builder = SparkSession.builder.master(master).appName("membergate")
     own = {
         "spark.sql.session.timeZone": "UTC",
