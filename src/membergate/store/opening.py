@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sqlite3
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -16,8 +17,10 @@ from membergate.store.record import OperationalRecord
 
 HEAD = "0007"
 """The newest revision of the schema. A test holds it equal to the newest file in `migrations/versions`."""
+_PATIENCE_S = 10
+"""How long a connection to SQLite waits for another that holds the file."""
 _PRAGMAS = (
-    "PRAGMA busy_timeout=10000",  # milliseconds that a writer waits for another
+    f"PRAGMA busy_timeout={_PATIENCE_S * 1000}",
     "PRAGMA page_size=8192",  # of a new file: what a page cannot fill is lost once in 8 kB, not once in 4
     "PRAGMA journal_mode=WAL",  # readers never wait for the writer
     "PRAGMA synchronous=FULL",  # a decision that was answered survives a power cut; NORMAL could lose the last ones
@@ -103,8 +106,22 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    until = monotonic() + _PATIENCE_S
     for pragma in _PRAGMAS:
+        while not _is_done(connection, pragma, until):
+            sleep(0.005)
+
+
+def _is_done(connection: sqlite3.Connection, pragma: str, until: float) -> bool:
+    """Try once: SQLite's own patience does not reach to the change of a new file's journal, which needs it alone."""
+    try:
         connection.execute(pragma)
+    except sqlite3.OperationalError as error:
+        is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        if not is_busy or monotonic() > until:
+            raise
+        return False
+    return True
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Double, delete, func, insert, select, update
 
 from membergate.domain.decision import Decision
 from membergate.domain.errors import BadInputError
@@ -75,18 +75,19 @@ def test_a_failed_change_leaves_the_chain_whole(filled: OperationalRecord, make_
     assert filled.audit.verify(head).fault == ""
 
 
-def _other(value: Any) -> Any:
+def _other(value: Any, column: Column[Any]) -> Any:
+    """Give another value that the column can hold."""
+    if value is None:
+        return 1.0 if isinstance(column.type, Double) else NOW
     if isinstance(value, bool):
         return not value
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return value + 1
-    if isinstance(value, float):
-        return value / 2 + 0.01
     if isinstance(value, bytes):
         return value[:-1] + bytes([value[-1] ^ 1]) if value else b"\x01"
     if isinstance(value, str):
         return value + "x"
-    return NOW if value is None else value + timedelta(microseconds=1)
+    return value + timedelta(microseconds=1)
 
 
 def tamper(connection: Connection, data: st.DataObject) -> None:
@@ -108,7 +109,7 @@ def tamper(connection: Connection, data: st.DataObject) -> None:
             connection.execute(update(table).where(key == number).values(number=place))
     else:
         column = data.draw(st.sampled_from([c for c in table.c if c.name != "number"]))
-        value = None if column.name == "released_at" and row[column.name] else _other(row[column.name])
+        value = None if column.name == "released_at" and row[column.name] else _other(row[column.name], column)
         connection.execute(update(table).where(key == row[key.name]).values({column.name: value}))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ def test_many_may_open_a_new_database_at_once(store_url: str, make_decision: Mak
 
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(open_and_record, range(6))) == [1] * 6
+
+
+def test_a_new_file_that_another_holds_is_waited_for(tmp_path: Path) -> None:
+    """A connection that makes a new file its own for a moment delays an opening, and does not break it."""
+    path = tmp_path / "record.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(1) as threads:
+            opening = threads.submit(open_store, path)
+            with pytest.raises(TimeoutError):
+                opening.result(timeout=0.2)
+            other.execute("COMMIT")
+            opening.result(timeout=60).close()
 
 
 def test_a_database_of_a_newer_version_is_refused(store_url: str) -> None:
