@@ -41,6 +41,9 @@ def known_norms(**priors: float) -> Norms:
             "norm_place_kind": pa.table(
                 {"place_kind": ["home", "pickup"], "typical_log_accounts": [np.log(2), np.log(8)]}
             ),
+            "norm_threshold": pa.table(
+                {"currency": ["CNY"] * 6, "amount_key": list(range(3200, 3206)), "ceiling_minor": [206] * 6}
+            ),
         },
         {
             "allowance": 3.0,

@@ -22,9 +22,9 @@ from membergate.testing import FIRST_DAY, Trial, check_feature, connect, example
 EVERYTHING = {name: table.column_names for name, table in TABLES.items()}
 WANTS_MORE = {
     "A4", "A5", "A7", "B5", "B7", "C4", "C6", "D1", "D2", "D7", "D8", "D9", "E1", "E2", "E3", "E4", "E5", "E6", "E7",
-    "E8", "E9", "E10", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "G1", "H2", "H3", "H7", "H8", "H10", "H11", "I1",
-    "I2", "I3", "I4", "I5", "I6", "J1", "J2", "J3", "J4", "J5", "J6", "J7", "J8", "K1", "K2", "K3", "K5", "L1", "L4",
-    "M1", "M2", "M3", "M6",
+    "E8", "E9", "E10", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "G1", "H2", "H3", "H4", "H7", "H8", "H9", "H10", "H11",
+    "I1", "I2", "I3", "I4", "I5", "I6", "J1", "J2", "J3", "J4", "J5", "J6", "J7", "J8", "K1", "K2", "K3", "K5", "K6",
+    "L1", "L3", "L4", "M1", "M2", "M3", "M4", "M6",
 }  # fmt: skip
 """Features that need a column, or a table, which a market may lack."""
 REQUIRED = {name: table.required_columns for name, table in TABLES.items() if table.is_required}

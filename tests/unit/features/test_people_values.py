@@ -177,3 +177,60 @@ def test_l5_and_m5_count_orders(market: TinyMarket, ask: Ask) -> None:
     assert ask("L5") == pytest.approx(np.log(4))
     assert ask("M5") == 1.0
     assert (ask("L5", account="b"), ask("M5", account="b")) == (0.0, 0.0)
+
+
+def test_h9_is_what_neighbours_earn(market: TinyMarket, ask: Ask) -> None:
+    """Neighbour b buys six where two are normal, gains 20 a unit: 4 x 20; c has no excess; a's own is left out."""
+    market.buys("a", "2025-06-20", units=50, address=None, phone="f", recipient=None)
+    market.buys("b", "2025-06-20", units=6, address=None, phone="f", recipient=None)
+    market.buys("c", "2025-06-21", units=1, address=None, phone="f", recipient=None)
+    assert ask("H9", H9=0.0) == pytest.approx(80 / 5)
+    assert ask("H9", H9=0.0, when="2025-06-20T12:00") == pytest.approx(80 / 4)
+    assert ask("H9", H9=0.0, members=("a", "b")) == 0.0
+
+
+def test_h9_forgets_after_ninety_days(market: TinyMarket, ask: Ask) -> None:
+    """What b bought to resell 100 days ago counts no more; two lines of one month are one quantity."""
+    for day in ("2025-03-20", "2025-06-20"):
+        market.buys("b", day, units=4, address=None, phone="f", recipient=None)
+        market.buys("b", day, units=2, address=None, phone="f", recipient=None)
+    market.buys("a", "2025-06-20", address=None, phone="f", recipient=None)
+    assert ask("H9", H9=0.0) == pytest.approx(80 / 4)
+
+
+def test_l3_counts_who_was_not_let_in(market: TinyMarket, ask: Ask) -> None:
+    """Of the operator's other accounts b was never let in, c was; two weeks must pass, and what a asked is its own."""
+    for account, when in (("a", "2025-05-30"), ("b", "2025-06-01"), ("c", "2025-06-01")):
+        market.applies(account, when, f"q{account}")
+    row = {"membership_id": "m", "account_id": "c", "started_at": _at("2025-06-02")}
+    market.adds("memberships", "2025-06-02", plan="plus", state="active", **row)
+    everyone = ("a", "b", "c")
+    assert ask("L3", members=everyone) == 1.0
+    assert ask("L3", members=everyone, when="2025-06-14") == 0.0
+    assert ask("L3") == 0.0
+
+
+def test_k6_reads_what_another_account_was_found_to_be(market: TinyMarket, ask: Ask) -> None:
+    """Account b was found to be a merchant, later cleared; a's own label says nothing, nor does a stranger's."""
+    for account in ("a", "b"):
+        market.buys(account, "2025-06-01")
+    row = {"subject_type": "account", "source": "review"}
+    for subject, label, grade, when in (
+        ("a", "merchant", "L3", "2025-06-05"),
+        ("b", "merchant", "L3", "2025-06-10"),
+        ("b", "genuine", "L0", "2025-06-20"),
+    ):
+        market.adds("labels", when, subject_id=subject, label=label, grade=grade, decided_at=_at(when), **row)
+    both = ("a", "b")
+    assert [ask("K6", members=both, when=f"2025-06-{day}") for day in ("08", "12", "25")] == [0.0, 1.0, 0.0]
+    assert ask("K6", when="2025-06-12") == 0.0
+
+
+def test_m4_is_the_share_of_a_limited_sku(market: TinyMarket, ask: Ask) -> None:
+    """Of ten limited units sold in a week 4 went to the operator, with twenty of prior: 4 / 30; later sales unseen."""
+    for account, units in (("a", 3), ("b", 1), ("c", 6)):
+        market.buys(account, "2025-06-20", units=units)
+    market.buys("a", "2025-06-20", units=9, sku="s2")
+    market.buys("c", "2025-06-21", units=70, known="2025-07-02")
+    assert ask("M4", members=("a", "b")) == pytest.approx(4 / 30)
+    assert ask("M4") == pytest.approx(3 / 30)

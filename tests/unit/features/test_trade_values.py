@@ -202,3 +202,10 @@ def test_k2_and_k3_see_a_shop_restocked(market: TinyMarket, ask: Ask) -> None:
 
 def _at(text: str) -> object:
     return np.datetime64(text, "us").astype(object)
+
+
+def test_d6_counts_orders_just_above_a_threshold(market: TinyMarket, ask: Ask) -> None:
+    """The threshold is 200, its reach ends at 206: of 199, 200, 205 and 206 two count; five orders of prior 0."""
+    for amount in (199, 200, 205, 206):
+        market.buys("a", "2025-06-20", net=amount)
+    assert ask("D6", D6=0.0) == pytest.approx(2 / 9)

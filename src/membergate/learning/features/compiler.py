@@ -23,20 +23,31 @@ from membergate.learning.features.expressions import (
     with_columns,
     with_our_words,
 )
-from membergate.learning.features.grains import GRAINS, Companions, Lookup, SharedCount
+from membergate.learning.features.grains import GRAINS, Companions, Grain, Lookup, RunningTotal, SharedCount
 from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, best_alternative, key_names, relation_of
 from membergate.learning.features.relations import LONGEST_WINDOW_DAYS, RELATIONS, Join, Relation, age_days
-from membergate.learning.features.sharing import EARLIEST, LATEST, SPINE, first_seen, paired, running_count, sightings
+from membergate.learning.features.sharing import (
+    EARLIEST,
+    LATEST,
+    SPINE,
+    added_up,
+    first_seen,
+    paired,
+    running_count,
+    running_total,
+    sightings,
+)
 from membergate.learning.features.statements import (
     Program,
+    Running,
     Step,
     cut,
     joined,
     joins_of,
     looked_up,
     query,
-    with_counts,
     with_ends,
+    with_running,
     without_detours,
 )
 
@@ -148,19 +159,30 @@ class Compiler:
         declared, group = GRAINS[key.grain], self._group(key)
         if name in declared.added:
             group.added.add(name)
-            for looked_up_by in declared.behind(name):
-                self._resolve(key, looked_up_by)
-            for lookup in declared.lookups:
-                if name in lookup.columns and lookup.is_market and self._is_in_market(lookup, name):
-                    asked = {column for alias, column in columns_of(lookup.on) if alias == "n"}
-                    self._relations.setdefault(lookup.table, set()).update({name, *asked})
+            self._ask_added(key, declared, name)
         elif name not in group.keys and name not in group.columns:
             group.columns[name] = self._over(self._source(key), declared.columns[name])
         return name
 
+    def _ask_added(self, key: _Key, grain: Grain, name: str) -> None:
+        """Ask for what an added column is looked up by, and in."""
+        for looked_up_by in grain.behind(name):
+            self._resolve(key, looked_up_by)
+        for lookup in grain.lookups:
+            if name in lookup.columns and lookup.is_market and self._is_in_market(lookup, name):
+                asked = {column for alias, column in columns_of(lookup.on) if alias == "n"}
+                self._relations.setdefault(lookup.table, set()).update({name, *asked})
+        for total in grain.totals:
+            for column in total.reads if total.name == name else ():
+                self._ask_joined(_Key(total.relation, key.scope, key.window_days), column)
+
     def _ask_relation(self, key: _Key, name: str) -> None:
         """Ask a relation for a column, and the relations that it joins for what that reads."""
         self._relation(key).add(name)
+        self._ask_joined(key, name)
+
+    def _ask_joined(self, key: _Key, name: str) -> None:
+        """Ask the relations that a relation's column joins for what it reads of them."""
         relation = RELATIONS[key.grain]
         chosen = best_alternative(relation, name, self._columns)
         for join in joins_of(relation, [chosen]):
@@ -252,7 +274,7 @@ class Compiler:
             sql = self._looked_up(sql, lookup, group.added)
         sequels = ", ".join(f"{text} AS {name}" for name, text in grain.sequels.items() if name in group.added)
         sql = f"SELECT *, {sequels} FROM ({sql})" if sequels else sql
-        counts = [count for count in grain.shared if count.name in group.added]
+        counts = [count for count in grain.running if count.name in group.added]
         return self._shared_tables(key, sql, counts) if counts else {key.table: sql}
 
     def _companion_tables(self, key: _Key, companions: Companions, group: _Group) -> dict[str, str]:
@@ -265,14 +287,19 @@ class Compiler:
         everyone = {seen: self._sightings(companions, of_table=source), first: first_seen(companions, seen)}
         return self._kept(everyone) | {pairs: paired(companions, source, first, own=own), key.table: both}
 
-    def _shared_tables(self, key: _Key, sql: str, counts: Iterable[SharedCount]) -> dict[str, str]:
-        """Give the tables of a grain that counts what it shares: alone, seen and counted, joined as of the instant."""
-        alone, everyone, running = f"{key.table}_alone", dict[str, str](), {}
-        for count in counts:
-            seen, table = f"{key.table}_{count.name}_seen", f"{key.table}_{count.name}"
-            everyone |= {seen: self._sightings(count, of_table=alone), table: running_count(count.keys, seen)}
-            running[count.name] = (self._own_part(table, alone, count.keys), count)
-        counted = with_counts(f"SELECT * FROM {alone}", running)
+    def _shared_tables(self, key: _Key, sql: str, added: Iterable[SharedCount | RunningTotal]) -> dict[str, str]:
+        """Give the tables of a grain that reads running counts or totals: alone, running, joined as of the instant."""
+        alone, everyone, read = f"{key.table}_alone", dict[str, str](), dict[str, Running]()
+        for one in added:
+            if isinstance(one, SharedCount):
+                seen, table = f"{key.table}_{one.name}_seen", f"{key.table}_{one.name}"
+                everyone |= {seen: self._sightings(one, of_table=alone), table: running_count(one.keys, seen)}
+                read[one.name] = Running(self._own_part(table, alone, one.keys), one.keys, one.alone)
+            else:
+                table = f"{key.table}_{one.source}"
+                everyone[table] = running_total(one, self._added_up(one, of_table=alone))
+                read[one.name] = Running(self._own_part(table, alone, one.keys), one.keys, 0, one.days_ago)
+        counted = with_running(f"SELECT * FROM {alone}", read)
         return {alone: sql} | self._kept(everyone) | {key.table: counted}
 
     def _own_part(self, table: str, of_table: str, keys: Iterable[str]) -> str:
@@ -309,6 +336,8 @@ class Compiler:
         derived = DERIVED.get(table)
         if derived is None:
             return f'"{table}"'
+        if derived.is_cores:
+            return f'"{table}"'
         sql = derived.write(self._columns, self._is_few)
         if not derived.is_table:
             return f"({sql})"
@@ -318,10 +347,7 @@ class Compiler:
     def _sightings(self, count: SharedCount | Companions, *, of_table: str) -> str:
         """Give the SELECT of who in the whole market was seen with things: a grain's own only, where they are few."""
         relation = RELATIONS[count.relation]
-        keys = {key: self._written(best_alternative(relation, key, self._columns)) for key in count.keys}
-        joins = joins_of(relation, keys.values())
-        text = "".join(self._joined(join, as_of=False) for join in joins)
-        aliases = [join.alias for join in joins if not join.is_cut]
+        keys, text, aliases = self._of_everyone(relation, count.keys)
         return sightings(
             count,
             relation,
@@ -331,6 +357,20 @@ class Compiler:
             of_table=of_table if self._is_few else "",
             source=self._derive(relation.table),
         )
+
+    def _added_up(self, total: RunningTotal, *, of_table: str) -> str:
+        """Give the SELECT of the rows of the whole market that a running total adds up."""
+        relation = RELATIONS[total.relation]
+        columns, text, aliases = self._of_everyone(relation, total.reads)
+        source = f"{self._derive(relation.table)} AS e{text}"
+        return added_up(total, relation, columns, source, aliases, of_table=of_table if self._is_few else "")
+
+    def _of_everyone(self, relation: Relation, names: Iterable[str]) -> tuple[dict[str, str], str, list[str]]:
+        """Give columns of a relation without the spine: their SQL, the joins they take, and the market's aliases."""
+        columns = {name: self._written(best_alternative(relation, name, self._columns)) for name in names}
+        joins = joins_of(relation, columns.values())
+        text = "".join(self._joined(join, as_of=False) for join in joins)
+        return columns, text, [join.alias for join in joins if not join.is_cut]
 
     def _written(self, sql: str) -> str:
         """Write a declaration's SQL with our own words expanded."""

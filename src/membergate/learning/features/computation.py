@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
+from membergate.learning.features.cores import core_tables
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
 from membergate.learning.features.derived import Columns
 from membergate.learning.features.lineage import is_computable, measures_of
@@ -117,7 +118,10 @@ def measured(
         as_of = np.array(["1970-01-01"], dtype="datetime64[us]")
     connection.execute("SET VARIABLE feature_earliest = ?::TIMESTAMP", [as_of.min().item()])
     connection.execute("SET VARIABLE feature_latest = ?::TIMESTAMP", [as_of.max().item()])
-    with _standing(connection, norms.tables), _made(connection, program.shared):
+    cores = core_tables(
+        program.words, market_columns_of(connection), as_of, lambda sql: connection.sql(sql).to_arrow_table()
+    )
+    with _standing(connection, norms.tables | cores), _made(connection, program.shared):
         for rows in _parts(spine):
             own, members = part_of(spine, operators, rows)
             with _standing(connection, spine_tables(own, members)):

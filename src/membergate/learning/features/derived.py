@@ -25,6 +25,8 @@ AFTERMATH_DAYS = 21
 """So long after a promotion what was bought in it for resale comes back or is passed on."""
 RESALE_DAYS = 60
 """A SKU that is listed within so many days of its purchase was bought to be listed."""
+ANSWER_DAYS = 14
+"""An application that no membership has followed after so many days was not granted."""
 _VERSIONS = "visible_at, superseded_at"
 
 
@@ -44,6 +46,9 @@ class Derived:
         Market columns that it is made better with.
     is_table
         Whether it is made once and written down; otherwise it is a subquery wherever it is read.
+    is_cores
+        Whether it stands already when a program begins: its rows are accounts and what they share, and what is read are
+        the cores of that graph; see `cores`.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Derived:
     write: Callable[[Columns, bool], str]
     better_with: frozenset[str] = frozenset()
     is_table: bool = True
+    is_cores: bool = False
 
 
 def _of(table: str, *names: str) -> frozenset[str]:
@@ -107,6 +113,14 @@ def _soft_links(columns: Columns, _: bool) -> str:
     )
 
 
+def _sku_days(_: Columns, __: bool) -> str:
+    """Give the days on which an account bought a SKU."""
+    return (
+        f"SELECT account_id, ordered_at AS seen_at, HASH(sku_id, EPOCH_US(ordered_at) // {DAY_US}) AS thing, "
+        f"{_VERSIONS} FROM order_lines"
+    )
+
+
 def _templates(_: Columns, __: bool) -> str:
     """Give since when each coupon template was known: a moment that nothing later can change."""
     return (
@@ -135,6 +149,27 @@ def _verdicts(_: Columns, __: bool) -> str:
         f"SELECT subject_id AS account_id, decided_at, grade, source, {_VERSIONS} FROM labels "
         "WHERE subject_type = 'account'"
     )
+
+
+def _breaches(_: Columns, __: bool) -> str:
+    """Give the labels of merchants by people or proof, as events of the accounts, until an account is cleared."""
+    return """
+SELECT m.subject_id AS account_id, m.decided_at, m.visible_at,
+  LEAST(MIN(m.superseded_at), MIN(c.visible_at)) AS superseded_at
+FROM labels AS m LEFT JOIN labels AS c
+  ON c.subject_id = m.subject_id AND c.subject_type = 'account' AND c.grade = 'L0' AND c.visible_at > m.visible_at
+WHERE m.subject_type = 'account' AND m.label = 'merchant' AND m.grade IN ('L2', 'L3', 'L4')
+GROUP BY m.subject_id, m.decided_at, m.visible_at"""
+
+
+def _refusals(_: Columns, __: bool) -> str:
+    """Give the applications that no membership has followed, from the day on which one was due until one does."""
+    return f"""
+SELECT a.account_id, a.submitted_at, GREATEST(a.visible_at, a.submitted_at + INTERVAL {ANSWER_DAYS} DAY) AS visible_at,
+  LEAST(MIN(a.superseded_at), MIN(m.visible_at)) AS superseded_at
+FROM applications AS a LEFT JOIN memberships AS m
+  ON m.account_id = a.account_id AND m.started_at >= a.submitted_at
+GROUP BY a.application_id, a.account_id, a.submitted_at, a.visible_at"""
 
 
 def _invitations(_: Columns, __: bool) -> str:
@@ -198,12 +233,29 @@ DERIVED: dict[str, Derived] = {
             better_with=_of("orders", *_SOFT),
             is_table=False,
         ),
+        Derived(
+            "feature_link_cores",
+            _of("orders", "address_id"),
+            _soft_links,
+            better_with=_of("orders", *_SOFT),
+            is_cores=True,
+        ),
+        Derived("feature_purchase_cores", _of("order_lines", "sku_id"), _sku_days, is_cores=True),
         Derived("feature_templates", _of("coupon_events", "template_id"), _templates),
         Derived("feature_confirmed_merchants", _LABELLED, _confirmed),
         Derived("feature_verdicts", _LABELLED | _of("labels", "source"), _verdicts, is_table=False),
+        Derived("feature_breaches", _LABELLED, _breaches, is_table=False),
+        Derived(
+            "feature_refusals",
+            _of("applications", "application_id", "submitted_at") | _of("memberships", "started_at"),
+            _refusals,
+            is_table=False,
+        ),
         Derived("feature_invitations", _of("accounts", "invited_by"), _invitations, is_table=False),
         Derived("feature_trades", _SELLING, _trades, is_table=False),
         Derived("feature_resales", _SELLING | _of("listings", "price_minor"), _resales, is_table=False),
     )
 }
 """Every derived table by name."""
+CORES = tuple(name for name, table in DERIVED.items() if table.is_cores)
+"""Those that hold the cores of a graph."""

@@ -38,6 +38,69 @@ class SharedCount:
 
 
 @dataclass(frozen=True)
+class Excess:
+    """What of a running total counts: the part that goes with units beyond what is normal.
+
+    Parameters
+    ----------
+    within
+        Columns of the relation that make the groups inside which units are added up, such as a SKU and a month.
+    units, allowance
+        Columns of the relation: the units of a row, and how many of a group are normal.
+    """
+
+    within: tuple[str, ...]
+    units: str
+    allowance: str
+
+
+@dataclass(frozen=True)
+class RunningTotal:
+    """What the whole market, or another account, has added up to with a grain's keys, as of the row's instant.
+
+    Parameters
+    ----------
+    name
+        The column it adds to the grain.
+    keys
+        The grain's keys by which it is looked up; columns of the relation of the same names.
+    relation
+        The relation whose rows are added up, of all accounts.
+    amount
+        The relation's column that is added up: integers, or reals that are rounded to integers.
+    where
+        SQL over the relation's columns; rows that do not satisfy it are left out.
+    excess
+        Count only the part beyond what is normal; None for all of it.
+    window_days
+        As for `SharedCount`, for keys that are dated.
+    days_ago
+        Read it as of so many days before the row's instant.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    relation: str
+    amount: str
+    where: str = ""
+    excess: Excess | None = None
+    window_days: int | None = None
+    days_ago: int = 0
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The relation's columns that it reads."""
+        beyond = (*self.excess.within, self.excess.units, self.excess.allowance) if self.excess else ()
+        conditions = (name for _, name in sorted(columns_of(self.where))) if self.where else ()
+        return tuple(dict.fromkeys((*self.keys, self.amount, *beyond, *conditions)))
+
+    @property
+    def source(self) -> str:
+        """A name for the table of changes: totals that differ only in when they are read share it."""
+        return f"{self.relation}_{self.amount}_by_{'_'.join(self.keys)}"
+
+
+@dataclass(frozen=True)
 class Companions:
     """Pairs a grain of shared things with the other accounts that share them, as a column `other`.
 
@@ -99,7 +162,7 @@ class Grain:
         Name -> SQL aggregate over the source.
     where
         SQL over the source's columns; rows that do not satisfy it are left out.
-    lookups, shared
+    lookups, shared, totals
         What is added to each group.
     companions
         If given, the source's rows are first paired with the accounts that share them; group by `other`.
@@ -117,18 +180,25 @@ class Grain:
     where: str = ""
     lookups: tuple[Lookup, ...] = ()
     shared: tuple[SharedCount, ...] = ()
+    totals: tuple[RunningTotal, ...] = ()
     companions: Companions | None = None
     window_days: int | None = None
     sequels: dict[str, str] = field(default_factory=dict)
     added: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = {name for lookup in self.lookups for name in lookup.columns} | {count.name for count in self.shared}
+        names = {name for lookup in self.lookups for name in lookup.columns}
+        names |= {count.name for count in self.running}
         object.__setattr__(self, "added", frozenset(names | set(self.sequels)))
+
+    @property
+    def running(self) -> tuple[SharedCount | RunningTotal, ...]:
+        """What is read as of the instant from running counts and totals."""
+        return (*self.shared, *self.totals)
 
     def behind(self, added: str) -> frozenset[str]:
         """Give the grain's own columns by which an added column is looked up or counted."""
-        found = {key for count in self.shared if count.name == added for key in count.keys}
+        found = {key for count in self.running if count.name == added for key in count.keys}
         if added in self.sequels:
             found |= {name for _, name in columns_of(self.sequels[added]) if name != "row_id"}
         for lookup in self.lookups:

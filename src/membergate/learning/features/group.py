@@ -91,6 +91,46 @@ FEATURES = (
         shrinkage=Shrinkage("SUM(things)", strength=5),
     ),
     Feature(
+        id="H4",
+        name="core_number",
+        summary=(
+            "how deep it lies in a group that shares places, devices, networks and phones: its rarity-weighted core "
+            "number in the graph of accounts and things of the last 13 weeks, as of the start of the week"
+        ),
+        rationale="in a ring everyone shares several things with several others; a chance link has no depth",
+        unit="weight",
+        grain="subject",
+        sql="MAX(link_core)",
+        evidence="COUNT(*)",
+        evidence_grain="order",
+        sense=+1,
+        harms=("dorm", "large_family"),
+        robust_variant="weights 1 / log(2 + accounts), more than 100 accounts are a crowd; read with H5 ++",
+        window_days=90,
+        scope="account",
+        value_of_nothing=0.0,
+    ),
+    Feature(
+        id="H6",
+        name="fraudar_suspiciousness",
+        summary=(
+            "the level to which greedy peeling leaves it in the graph of accounts and (SKU, day) purchases of the last "
+            "13 weeks, rare ones weighing more, as of the start of the week"
+        ),
+        rationale="a ring buys the same things on the same days, whatever else it buys to look ordinary",
+        unit="weight",
+        grain="subject",
+        sql="MAX(purchase_core)",
+        evidence="COUNT(*)",
+        evidence_grain="order",
+        sense=+1,
+        harms=("bargain_hunter", "collector"),
+        robust_variant="weights 1 / log(2 + accounts), over 100 accounts are a crowd; density alone is no guilt +++",
+        window_days=90,
+        scope="account",
+        value_of_nothing=0.0,
+    ),
+    Feature(
         id="H8",
         name="template_registration",
         summary="log of the accounts opened on the same day through the same channel by the same inviter",
@@ -104,6 +144,24 @@ FEATURES = (
         harms=(),
         robust_variant="only invited accounts; influencers' guests do it too +",
         value_of_nothing=0.0,
+    ),
+    Feature(
+        id="H9",
+        name="neighbour_benefit_rate_minor",
+        summary=(
+            "mean, over the accounts outside the operator that share a soft link with it, of what reselling their "
+            "units beyond the household norm would have earned in 90 days"
+        ),
+        rationale="the economics of the group that an account belongs to",
+        unit="minor",
+        grain="earning_neighbour",
+        sql="SUM(gained_minor - gained_before_minor) / COUNT(*)",
+        evidence="COUNT(*)",
+        sense=+1,
+        harms=("dorm", "office"),
+        robust_variant="the operator's own accounts left out, things of more than 20 accounts link nobody; shrunk ++",
+        window_days=90,
+        shrinkage=Shrinkage("COUNT(*)", strength=3),
     ),
     Feature(
         id="H10",

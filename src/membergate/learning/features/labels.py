@@ -1,4 +1,4 @@
-"""What was decided about an account before (J8, K5): read as of the instant, and never the label itself."""
+"""What was decided about an account, or its operator, before (J8, K5, K6): read as of the instant, never the label."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ FEATURES = (
         harms=(),
         robust_variant="it is a source of labels: it must not predict those that it made",
         scope="account",
+        value_of_nothing=0.0,
+    ),
+    Feature(
+        id="K6",
+        name="risk_list_hit",
+        summary=(
+            "1 where another account of the operator was found to be a merchant, by people or proof, in the last 180 "
+            "days, and not cleared since"
+        ),
+        rationale="a prior breach that has not expired",
+        unit="flag",
+        grain="breach",
+        sql="MAX(CAST(NOT is_self AS INTEGER))",
+        evidence="COUNT(*)",
+        evidence_grain="subject",
+        sense=+1,
+        harms=("large_family",),
+        robust_variant="never the sole reason; the account's own label is left out; no target for its operator",
+        window_days=180,
         value_of_nothing=0.0,
     ),
 )

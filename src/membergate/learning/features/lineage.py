@@ -188,6 +188,7 @@ def _below(grain: str, name: str) -> frozenset[BaseColumn]:
     if name in declared.added:
         looked_up = {(lookup.table, name) for lookup in declared.lookups if lookup.is_market and name in lookup.columns}
         looked_up |= {(count.relation, key) for count in declared.shared if count.name == name for key in count.keys}
+        looked_up |= {(total.relation, read) for total in declared.totals if total.name == name for read in total.reads}
         return frozenset(looked_up).union(*(_below(grain, column) for column in declared.behind(name)))
     sql = declared.columns.get(name) or key_names(grain).get(name)
     if sql is None:

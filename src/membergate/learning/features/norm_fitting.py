@@ -26,6 +26,7 @@ from membergate.learning.features.declaration import Feature
 from membergate.learning.features.derived import Columns
 from membergate.learning.features.lineage import is_computable, measures_of
 from membergate.learning.features.norm_habits import with_habits
+from membergate.learning.features.norm_thresholds import thresholds
 from membergate.learning.features.norms import Norms, naive_utc
 from membergate.learning.features.relations import DAY_US, LONGEST_WINDOW_DAYS
 from membergate.learning.features.tables import Spine
@@ -86,7 +87,8 @@ def fit_norms(
         connection.unregister("norm_category_fitted")
         kinds, of_kinds = _place_kinds(connection, naive_utc(as_of), columns)
         accounts = _ordinary_accounts(connection)
-    tables = {"norm_sku": skus, "norm_category": categories, "norm_place_kind": kinds}
+        steps = thresholds(connection, naive_utc(as_of), columns)
+    tables = {"norm_sku": skus, "norm_category": categories, "norm_place_kind": kinds, "norm_threshold": steps}
     norms = Norms(as_of, tables, scalars | of_habits | of_skus | of_kinds, {})
     return Norms(as_of, tables, norms.scalars, _priors(connection, norms, accounts, columns, chosen(features)))
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from membergate.domain.errors import ModelError
 from membergate.domain.instants import format_instant, parse_instant
 
-TABLES = ("norm_sku", "norm_category", "norm_place_kind")
+TABLES = ("norm_sku", "norm_category", "norm_place_kind", "norm_threshold")
 """The tables of the norms."""
 _SCALARS = "norms.json"
 
@@ -36,7 +36,8 @@ class Norms:
         `norm_sku` (sku_id, resale_price_minor, resale_score in [0, 1], weekly_share, rarity in nats),
         `norm_category` (category, allowance in units of a SKU per 30 days, daily_units of a SKU, is_core for everyday
         categories, return_rate of units),
-        `norm_place_kind` (place_kind, typical_log_accounts).
+        `norm_place_kind` (place_kind, typical_log_accounts),
+        `norm_threshold` (currency, amount_key, ceiling_minor: every run of leading digits that a threshold covers).
     scalars
         Defaults for what the tables do not know.
     priors

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from membergate.learning.features.grain import Companions, Grain, Lookup, SharedCount
+from dataclasses import replace
+
+from membergate.learning.features.grain import Companions, Excess, Grain, Lookup, RunningTotal, SharedCount
 
 _MERCHANT = {"is_merchant": "COALESCE(n.is_merchant, FALSE)"}
+
+_GAINED = RunningTotal(
+    "gained_minor",
+    ("account",),
+    "line",
+    "gain_minor",
+    where="gain_minor > 0",
+    excess=Excess(("sku", "month"), "units", "allowance"),
+)
 
 GRAINS = (
     Grain(
@@ -61,6 +72,14 @@ GRAINS = (
         {"things": "CAST(SUM(things) AS BIGINT)"},
         where="other IS NOT NULL",
         lookups=(Lookup("confirmed", "n.account = g.neighbour", _MERCHANT),),
+    ),
+    Grain(
+        "earning_neighbour",
+        "neighbour",
+        ("other AS account",),
+        {"things": "CAST(SUM(things) AS BIGINT)"},
+        where="other IS NOT NULL",
+        totals=(_GAINED, replace(_GAINED, name="gained_before_minor", days_ago=90)),
     ),
     Grain(
         "cohort",

@@ -68,10 +68,16 @@ SUBJECT = Relation(
         "region_code": ("c.region_code",),
         "declared_use": ("c.declared_use",),
         "is_seller": ("c.is_seller",),
+        "link_core": ("k.core",),
+        "purchase_core": ("p.core",),
     },
-    (Join("c", "accounts", "c.account_id = x.account_id"),),
+    (
+        Join("c", "accounts", "c.account_id = x.account_id"),
+        Join("k", "feature_link_cores", "k.account = HASH(x.account_id)"),
+        Join("p", "feature_purchase_cores", "p.account = HASH(x.account_id)"),
+    ),
 )
-"""The question itself, and the account's own row."""
+"""The question itself, the account's own row, and where it stands in the graphs of its week."""
 
 # GREATEST passes NULL over: without the condition, no promotion would be one of today
 _DAYS_AHEAD = (
@@ -110,6 +116,12 @@ VERDICT = Relation(
     {"is_cleared": ("e.grade = 'L0'",), "is_price_slip": ("e.source = 'price_slip'",)},
 )
 """Labels of the account."""
+
+BREACH = Relation("breach", "feature_breaches", "decided_at", {})
+"""Findings that an account is a merchant, by people or proof, until it is cleared."""
+
+REFUSAL = Relation("refusal", "feature_refusals", "submitted_at", {})
+"""Applications that no membership has followed."""
 
 REGISTRATION = Relation(
     "registration",
@@ -157,6 +169,6 @@ CASE = Relation(
 
 RELATIONS = (
     PLACE, CONFIRMED, LOGIN, PAGE, APPLICATION, SUBJECT, CALENDAR, DEVICE_SIGHTING, SOFT_LINK, VERDICT, REGISTRATION,
-    INVITATION, COUPON, CASE,
+    INVITATION, COUPON, CASE, BREACH, REFUSAL,
 )  # fmt: skip
 """The relations about people; one that another joins comes first."""

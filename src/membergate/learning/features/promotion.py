@@ -47,6 +47,22 @@ FEATURES = (
         window_days=90,
     ),
     Feature(
+        id="M4",
+        name="stock_capture_share",
+        summary=(
+            "largest share of a limited SKU's units sold in a week that the operator bought, with twenty units of prior"
+        ),
+        rationale="what one operator takes of a limited offer, genuine members do not get",
+        unit="ratio",
+        grain="limited_week",
+        sql="MAX(units / (sold + 20.0))",
+        evidence="SUM(units)",
+        sense=+1,
+        harms=("collector",),
+        robust_variant="units sold stand for the stock; summed over the operator, answered by a hard cap +++",
+        window_days=90,
+    ),
+    Feature(
         id="M5",
         name="real_time_velocity",
         summary="orders of the operator in the last hour",

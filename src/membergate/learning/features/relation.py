@@ -14,6 +14,8 @@ MINUTE_US = 60_000_000
 """Microseconds in a minute."""
 LONGEST_WINDOW_DAYS = 365
 """Events older than this are read by no feature."""
+SMALLEST_MINOR = 100
+"""The smallest amount that a spending threshold may have: from here on an amount has three leading digits."""
 RELATIONS: dict[str, Relation] = {}
 """Every relation by name; one that another joins comes first. `relations` fills it."""
 
@@ -93,6 +95,12 @@ class Relation:
 def known(column: str) -> str:
     """Write the key of a thing, NULL where it is not known: HASH(NULL) is a number, and would be one shared thing."""
     return f"CASE WHEN {column} IS NOT NULL THEN HASH({column}) END"
+
+
+def amount_key(amount: str) -> str:
+    """Write the key of an amount: its number of digits and its first three; NULL below three digits."""
+    text = f"CAST({amount} AS VARCHAR)"
+    return f"CASE WHEN {amount} >= {SMALLEST_MINOR} THEN LENGTH({text}) * 1000 + CAST(LEFT({text}, 3) AS BIGINT) END"
 
 
 def business_hour(time: str) -> str:

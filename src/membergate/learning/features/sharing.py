@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from membergate.learning.features.grain import Companions, SharedCount
+from membergate.learning.features.grain import Companions, Excess, RunningTotal, SharedCount
 from membergate.learning.features.relation import DAY_US, Relation
 
 SPINE = "feature_spine"
@@ -105,15 +105,113 @@ SELECT {names}, MIN({since}) AS {since}, MAX(until) AS until FROM (
 
 
 def running_count(keys: Iterable[str], seen: str) -> str:
-    """Give the SELECT of the running count over a table of sightings: keys, `changed_at`, `accounts` from then on."""
+    """Give the SELECT of the running count over a table of sightings: keys, `changed_at`, `so_far` from then on."""
     names = ", ".join(keys)
     return f"""
 SELECT {names}, changed_at, SUM(change) OVER (
-    PARTITION BY {names} ORDER BY changed_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS accounts
+    PARTITION BY {names} ORDER BY changed_at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS so_far
 FROM (
   SELECT {names}, since AS changed_at, 1 AS change FROM {seen}
   UNION ALL SELECT {names}, until, -1 FROM {seen} WHERE until < TIMESTAMP 'infinity'
 )"""
+
+
+def added_up(
+    total: RunningTotal,
+    relation: Relation,
+    columns: Mapping[str, str],
+    source: str,
+    aliases: Iterable[str],
+    *,
+    of_table: str,
+) -> str:
+    """Give the SELECT of the rows that a running total adds up: what it reads, `since`, `until`.
+
+    Parameters
+    ----------
+    total, relation
+        What is added up, and of what.
+    columns
+        Name -> SQL over the relation, without the spine.
+    source
+        The relation's table as `e`, with its joins.
+    aliases
+        Their market aliases: a row counts while all its parts are visible.
+    of_table
+        A grain's table: only its keys are looked for. Empty for all.
+    """
+    parts = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    seen = ["e", *aliases]
+    since, until = (", ".join(f"{alias}.{name}" for alias in seen) for name in ("visible_at", "superseded_at"))
+    read = [f"e.visible_at <= {LATEST}"]
+    if total.window_days is not None:
+        days = total.window_days + BUCKET_MARGIN_DAYS
+        read.append(f"e.{relation.event_time} > {EARLIEST} - INTERVAL {days} DAY")
+    only = f" SEMI JOIN {of_table} USING ({', '.join(total.keys)})" if of_table else ""
+    counted = " AND ".join([f"{name} IS NOT NULL" for name in total.keys] + [total.where or "TRUE"])
+    return f"""
+  SELECT * FROM (
+    SELECT {parts}, GREATEST({since}) AS since, LEAST({until}) AS until FROM {source} WHERE {" AND ".join(read)}
+  ) AS every{only} WHERE {counted} AND (until IS NULL OR until > since)"""
+
+
+def running_total(total: RunningTotal, rows: str) -> str:
+    """Give the SELECT of a running total: keys, `changed_at`, `so_far` from then on.
+
+    Each row adds its amount when it becomes visible and takes it back when it is superseded, so that what is read as of
+    an instant is the sum over what was visible then.
+
+    Parameters
+    ----------
+    total
+        What is added up.
+    rows
+        A SELECT of the relation's rows: what the total reads, `since`, `until`.
+    """
+    names = ", ".join(total.keys)
+    made, changes = f"found AS ({rows})", _changes("found", names, {total.amount: "change"})
+    if total.excess:
+        group = ", ".join((*total.keys, *total.excess.within))
+        made += f", deep AS ({_deep(group, total.excess)})"
+        changes = _excess_changes(total, group, total.excess)
+    return f"""
+WITH {made}
+SELECT {names}, changed_at, CAST(SUM(change) OVER (
+    PARTITION BY {names} ORDER BY changed_at ROWS UNBOUNDED PRECEDING) AS BIGINT) AS so_far
+FROM (SELECT {names}, changed_at, SUM(change) AS change FROM ({changes}) GROUP BY {names}, changed_at)"""
+
+
+def _changes(rows: str, names: str, amounts: Mapping[str, str]) -> str:
+    """Give the SELECT of what rows add when they become visible, and take back when they are superseded."""
+    added, taken = (
+        ", ".join(f"CAST(ROUND({sign}{name}) AS BIGINT) AS {new}" for name, new in amounts.items())
+        for sign in ("", "-")
+    )
+    return f"""
+  SELECT {names}, since AS changed_at, {added} FROM {rows}
+  UNION ALL SELECT {names}, until AS changed_at, {taken} FROM {rows} WHERE until IS NOT NULL"""
+
+
+def _deep(group: str, excess: Excess) -> str:
+    """Give the SELECT of the rows in groups that ever exceed what is normal; the others add nothing at any instant."""
+    return f"""
+  SELECT * FROM found SEMI JOIN (
+    SELECT {group} FROM found GROUP BY {group} HAVING SUM({excess.units}) > MIN({excess.allowance})
+  ) AS often USING ({group})"""
+
+
+def _excess_changes(total: RunningTotal, group: str, excess: Excess) -> str:
+    """Give the SELECT of how the part beyond what is normal changes: the share of the amount that excess units have."""
+    steps = _changes("deep", f"{group}, {excess.allowance}", {total.amount: "gained", excess.units: "bought"})
+    until_now = f"OVER (PARTITION BY {group} ORDER BY changed_at ROWS UNBOUNDED PRECEDING)"
+    return f"""
+  SELECT *, beyond - COALESCE(LAG(beyond) OVER (PARTITION BY {group} ORDER BY changed_at), 0) AS change FROM (
+    SELECT *, CASE WHEN bought > normal THEN CAST(ROUND(gained * (bought - normal) / bought) AS BIGINT) ELSE 0 END
+      AS beyond
+    FROM (
+      SELECT {group}, changed_at, normal, SUM(gained) {until_now} AS gained, SUM(bought) {until_now} AS bought FROM (
+        SELECT {group}, changed_at, SUM(gained) AS gained, SUM(bought) AS bought, MIN({excess.allowance}) AS normal
+        FROM ({steps}) AS s GROUP BY {group}, changed_at)))"""
 
 
 def first_seen(companions: Companions, seen: str) -> str:

@@ -21,6 +21,7 @@ import pyarrow as pa
 from membergate.domain.errors import BadInputError
 from membergate.learning.features.catalogue import chosen
 from membergate.learning.features.computation import planned, spine_tables, tabled
+from membergate.learning.features.cores import core_tables
 from membergate.learning.features.declaration import Feature
 from membergate.learning.features.derived import Columns
 from membergate.learning.features.norms import Norms
@@ -137,7 +138,8 @@ def compute_on_spark(
     wanted, columns = chosen(features), spark_columns(session)
     _, program = planned(wanted, columns, norms, is_few=False)
     earliest, latest = str(spine.as_of.min()), str(spine.as_of.max())
-    for name, table in (norms.tables | spine_tables(spine, operators)).items():
+    cores = core_tables(program.words, columns, spine.as_of, lambda sql: session.sql(spark_sql(sql)).toArrow())
+    for name, table in (norms.tables | cores | spine_tables(spine, operators)).items():
         session.createDataFrame(table).createOrReplaceTempView(name)
     steps = (*program.shared, *program.own)
     readers = Counter(word for step in steps for word in set(re.findall(r"feature_\w+", step.sql)))

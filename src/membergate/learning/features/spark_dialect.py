@@ -114,29 +114,33 @@ def _sum_of_largest(node: exp.Anonymous) -> exp.Expr:
 
 
 def _without_asof(select: exp.Select) -> None:
-    """Replace `... JOIN instants AS i USING (row_id) ASOF LEFT JOIN t ON keys AND i.as_of >= t.changed_at`."""
+    """Replace `... JOIN instants AS i USING (row_id) ASOF LEFT JOIN t ON keys AND i.as_of >= t.changed_at`.
+
+    What stands for `i.as_of` may lie some days before it.
+    """
     joins: list[exp.Join] = select.args.get("joins") or []
     asof = next((join for join in joins if str(join.args.get("method") or "").upper() == "ASOF"), None)
     if asof is None:
         return
     name = asof.this.alias
     keys = [equal.this.name for equal in asof.args["on"].find_all(exp.EQ)]
+    instant = next(asof.args["on"].find_all(exp.GTE)).this.sql(dialect=SPARK).replace("i.as_of", "x.as_of")
     table = asof.this.copy()
     table.set("alias", None)
     source = table.sql(dialect=SPARK)
     grain = select.args["from_"].this.this.sql(dialect=SPARK)
     names = ", ".join(keys)
     counted = f"""
-      SELECT row_id, {names}, accounts FROM (
+      SELECT row_id, {names}, so_far FROM (
         SELECT row_id, {names}, is_row,
-          LAST_VALUE(accounts, TRUE) OVER (PARTITION BY {names} ORDER BY at, is_row
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS accounts
+          LAST_VALUE(so_far, TRUE) OVER (PARTITION BY {names} ORDER BY at, is_row
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS so_far
         FROM (
-          SELECT a.row_id, {", ".join(f"a.{key}" for key in keys)}, x.as_of AS at, 1 AS is_row,
-            CAST(NULL AS BIGINT) AS accounts
+          SELECT a.row_id, {", ".join(f"a.{key}" for key in keys)}, {instant} AS at, 1 AS is_row,
+            CAST(NULL AS BIGINT) AS so_far
           FROM (SELECT DISTINCT row_id, {names} FROM ({grain}) AS w) AS a JOIN feature_instants AS x USING (row_id)
           UNION ALL
-          SELECT CAST(NULL AS INT) AS row_id, {names}, changed_at AS at, 0 AS is_row, accounts FROM {source} AS s
+          SELECT CAST(NULL AS INT) AS row_id, {names}, changed_at AS at, 0 AS is_row, so_far FROM {source} AS s
         ) AS b
       ) AS c WHERE is_row = 1"""
     on = " AND ".join([f"{name}.row_id = g.row_id", *(f"{name}.{key} = g.{key}" for key in keys)])

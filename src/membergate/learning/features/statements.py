@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from membergate.learning.features.expressions import columns_of
-from membergate.learning.features.grain import SharedCount
 from membergate.learning.features.relations import Join, Relation
 from membergate.learning.features.sharing import INSTANTS
 
@@ -50,6 +50,11 @@ class Program:
     shared: tuple[Step, ...]
     own: tuple[Step, ...]
 
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The names that its statements hold, tables among them."""
+        return frozenset(word for step in (*self.shared, *self.own) for word in re.findall(r"\w+", step.sql))
+
 
 def query(table: str, outputs: Mapping[str, str]) -> Step:
     """Give the step that aggregates a table by row into measures."""
@@ -85,22 +90,33 @@ def looked_up(sql: str, table: str, on: str, added: str) -> str:
     )
 
 
-def with_counts(sql: str, counts: Mapping[str, tuple[str, SharedCount]]) -> str:
-    """Add to a grain how many accounts share its things, as of each row's instant.
+@dataclass(frozen=True)
+class Running:
+    """A running count or total, as it is read: table of `changed_at` and `so_far`, keys, default, how long ago."""
+
+    table: str
+    keys: tuple[str, ...]
+    otherwise: int
+    days_ago: int = 0
+
+
+def with_running(sql: str, added: Mapping[str, Running]) -> str:
+    """Add to a grain what a running count or total had come to, as of each row's instant.
 
     Parameters
     ----------
     sql
         A SELECT over the grain.
-    counts
-        Name of the column -> table of the running count, and what it counts.
+    added
+        Name of the column -> what is read.
     """
-    for name, (table, count) in counts.items():
-        match = " AND ".join(f"{name}.{key} = g.{key}" for key in count.keys)
+    for name, running in added.items():
+        match = " AND ".join(f"{name}.{key} = g.{key}" for key in running.keys)
+        instant = f"i.as_of - INTERVAL {running.days_ago} DAY" if running.days_ago else "i.as_of"
         sql = (
-            f"SELECT g.*, COALESCE({name}.accounts, {count.alone}) AS {name} FROM ({sql}) AS g "
-            f"JOIN {INSTANTS} AS i USING (row_id) ASOF LEFT JOIN {table} AS {name} "
-            f"ON {match} AND i.as_of >= {name}.changed_at"
+            f"SELECT g.*, COALESCE({name}.so_far, {running.otherwise}) AS {name} FROM ({sql}) AS g "
+            f"JOIN {INSTANTS} AS i USING (row_id) ASOF LEFT JOIN {running.table} AS {name} "
+            f"ON {match} AND {instant} >= {name}.changed_at"
         )
     return sql
 

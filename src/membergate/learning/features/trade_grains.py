@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from membergate.learning.features.grain import PACKED, Companions, Grain, Lookup, SharedCount
+from membergate.learning.features.grain import PACKED, Companions, Grain, Lookup, RunningTotal, SharedCount
+from membergate.learning.features.relation import amount_key
 
 _PLACE_OF_ADDRESS = Lookup(
     "place",
@@ -53,6 +54,15 @@ GRAINS = (
             "orders": "COUNT(DISTINCT order_no)",
         },
         where="limit_units > 0",
+    ),
+    Grain(
+        "limited_week",
+        "line",
+        ("sku", "week"),
+        {"units": "CAST(SUM(units) AS BIGINT)"},
+        where="limit_units > 0",
+        totals=(RunningTotal("sold", ("sku", "week"), "line", "units", where="limit_units > 0", window_days=90),),
+        window_days=90,
     ),
     Grain("category", "line", ("category",), {"lines": "COUNT(*)", "is_core": "BOOL_OR(is_core)"}),
     Grain(
@@ -129,6 +139,19 @@ GRAINS = (
         shared=(
             SharedCount("accounts", ("address",), "order"),
             SharedCount("senders", ("address",), "reroute", alone=0),
+        ),
+    ),
+    Grain(
+        "order_amount",
+        "order",
+        ("amount_minor", f"{amount_key('amount_minor')} AS amount_key", "currency"),
+        {"orders": "COUNT(*)"},
+        lookups=(
+            Lookup(
+                "norm_threshold",
+                "n.amount_key = g.amount_key AND HASH(n.currency) = g.currency AND g.amount_minor < n.ceiling_minor",
+                {"is_at_threshold": "n.ceiling_minor IS NOT NULL"},
+            ),
         ),
     ),
     Grain(

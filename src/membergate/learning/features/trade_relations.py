@@ -89,6 +89,8 @@ LINE = Relation(
         "address": ("o.address",),
         "order_no": ("HASH(e.order_id)",),
         "week": (f"EPOCH_US(e.ordered_at) // {7 * DAY_US}",),
+        "month": (f"EPOCH_US(e.ordered_at) // {30 * DAY_US}",),
+        "account": ("HASH(e.account_id)",),
         "quarter_hour": (f"EPOCH_US(e.ordered_at) // {15 * MINUTE_US}",),
         "hours_after_joining": (f"(EPOCH_US(e.ordered_at) - EPOCH_US(c.registered_at)) // {60 * MINUTE_US}",),
         "is_member_price": ("e.member_discount_minor > 0",),
@@ -106,6 +108,10 @@ LINE = Relation(
     ),
 )
 """Order lines. Prices are per unit."""
+
+_GIVEN, _SENT = " + COALESCE(e.discount_minor, 0)", " - COALESCE(e.shipping_minor, 0)"
+# What the goods came to before a threshold gave anything off, as `norm_thresholds` counts it.
+_GOODS_AMOUNT = [f"e.total_minor{more}" for more in (_GIVEN + _SENT, _GIVEN, _SENT, "")]
 
 ORDER = Relation(
     "order",
@@ -128,6 +134,8 @@ ORDER = Relation(
         "is_business_hour": (business_hour("e.ordered_at"),),
         "is_opening": ("p.minute IS NOT NULL",),
         "is_quiet_day": ("d.day IS NULL", "TRUE"),
+        "amount_minor": tuple(_GOODS_AMOUNT),
+        "currency": ("HASH(e.currency)",),
     },
     (
         Join("p", "feature_openings", f"p.minute = EPOCH_US(e.ordered_at) // {MINUTE_US}"),
