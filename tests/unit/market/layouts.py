@@ -109,6 +109,16 @@ _UCI = (
     "489700,22899,CHILDREN'S APRON,6,2010-08-01 12:50:00,2.10,12680.0,France\n"
     "489701,M,Manual,1,2010-08-01 13:00:00,2.10,12680.0,France\n"
 )
+_UCI_1 = (
+    "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\r\n"
+    "536365,85123a,HEART HOLDER £1,6,12/1/2010 8:26,2.55,17850,United Kingdom\r\n"
+    "536365,POST,POSTAGE,1,12/1/2010 8:26,18.00,17850,United Kingdom\r\n"
+    "536367,22960,JAM MAKING SET,6,2011-01-05 08:34:00,4.25,13047,United Kingdom\r\n"
+    "C536379,85123A,HEART HOLDER,-1,1/6/2011 9:41,2.55,17850,United Kingdom\r\n"
+    "536414,22139,,56,1/6/2011 11:52,0.00,,United Kingdom\r\n"
+    "536500,22139,RETRO SPOT,five,1/6/2011 11:52,2.55,17850,United Kingdom\r\n"
+    "536501,22139,RETRO SPOT,5,13/40/2011 11:52,2.55,17850,United Kingdom\r\n"
+)
 
 
 def _event(name: str, micros: int, who: str, **more: Any) -> dict[str, Any]:
@@ -163,7 +173,7 @@ _GA4 = [
 
 
 def write_layout(name: str, folder: Path) -> Path:
-    """Write the layout `shopify`, `olist`, `uci_online_retail`, `ga4` or `ga4 as Parquet`; give the folder."""
+    """Write the layout of a shipped mapping, or `ga4 as Parquet`; give the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     if name == "shopify":
         header = SHOPIFY_HEADER.split(",")
@@ -176,6 +186,8 @@ def write_layout(name: str, folder: Path) -> Path:
             (folder / f"{table}.csv").write_text(text)
     elif name == "uci_online_retail":
         (folder / "online_retail_II.csv").write_text(_UCI)
+    elif name == "uci_online_retail_1":
+        (folder / "data.csv").write_bytes(_UCI_1.encode("latin-1"))
     else:
         for day, events in enumerate(_GA4):
             path = folder / f"events_2021013{day}.jsonl"

@@ -18,7 +18,7 @@ from membergate.operations.features import catalogue
 from membergate.operations.ingest import KEY_FILE, ingest
 from membergate.operations.workspace import Workspace
 
-LAYOUTS = ("ga4", "ga4 as Parquet", "olist", "shopify", "uci_online_retail")
+LAYOUTS = ("ga4", "ga4 as Parquet", "olist", "shopify", "uci_online_retail", "uci_online_retail_1")
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,20 @@ def test_online_retail(loaded: Load) -> None:
     assert shop.refused == {"returns": {"missing_value": 1}}  # bought before the data begin
 
 
+def test_the_first_online_retail(loaded: Load) -> None:
+    """Latin-1, American dates and other names; a quantity or a date that is none goes to the quarantine."""
+    shop = loaded("uci_online_retail_1")
+    assert shop.rows("SELECT order_id, account_id, total_minor, shipping_minor, ordered_at FROM orders ORDER BY 1") == [
+        ("536365", "17850", 3330, 1800, datetime(2010, 12, 1, 8, 26)),  # noqa: DTZ001 # winter
+        ("536367", "13047", 2550, 0, datetime(2011, 1, 5, 8, 34)),  # noqa: DTZ001 # winter
+    ]
+    assert shop.rows("SELECT return_id, line_id, quantity FROM returns") == [("C536379-1", "536365-1", 1)]
+    assert shop.refused == {
+        "orders": {"missing_value": 2},
+        "order_lines": {"missing_value": 1, "parent_quarantined": 1},
+    }
+
+
 @pytest.mark.parametrize("name", ["ga4", "ga4 as Parquet"])
 def test_ga4(loaded: Load, name: str) -> None:
     """Nested events: a purchase sent twice is one, a refund takes it back, items are lines, views are behaviour."""
@@ -202,7 +216,8 @@ def test_ga4(loaded: Load, name: str) -> None:
 
 def test_shipped_names(tmp_path: Path) -> None:
     """A shipped mapping goes by its name; a file of that name comes first; anything else is told what there is."""
-    assert set(shipped_mappings()) == {"complete_journey", "ga4", "olist", "shopify", "uci_online_retail"}
+    assert set(shipped_mappings()) == {"complete_journey", "ga4", "olist", "shopify", "uci_online_retail",
+                                        "uci_online_retail_1"}  # fmt: skip
     assert all(load_mapping(find_mapping(name)).derivations for name in shipped_mappings())
     own = tmp_path / "shopify"
     own.write_text("version: 1\ntables: {}")

@@ -227,6 +227,22 @@ def test_a_confirmed_proposal_loads(tmp_path: Path) -> None:
         suggest_mapping(folder, out)
 
 
+def test_chinese_text_is_not_taken_for_western(tmp_path: Path) -> None:
+    """A file in GB 18030, as office programs write it in China, is seen as such."""
+    text = "订单号,会员号,下单时间\n1,张三,2025-11-10 20:00:00\n2,李四,2025-11-10 20:00:01\n"
+    (tmp_path / "orders.csv").write_bytes(text.encode("gb18030"))
+    assert yaml.safe_load(suggest(tmp_path).text)["sources"]["orders"] == {"encoding": "gb18030"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x8f\x90\xff,\x81\n\x8f,\x00\n", bytes(range(256)) * 20])
+def test_what_is_no_table_is_told_by_its_own_name(tmp_path: Path, content: bytes) -> None:
+    """An empty or binary file ends in one error that names it, and nothing is proposed."""
+    (tmp_path / "orders.csv").write_bytes(content)
+    with pytest.raises(BadInputError) as error:
+        suggest(tmp_path)
+    assert str(tmp_path / "orders.csv") in error.value.where
+
+
 def test_how_files_are_written(tmp_path: Path) -> None:
     """Separator, encoding, notation of dates and seconds since 1970 are seen and said."""
     header = "Order Number;Customer No;Order Date;Total Amount;Currency\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from membergate.domain.errors import BadInputError
 from membergate.market.checks import ZONE_AFTER_TIME, Family, family_of
 from membergate.market.mapping.viewing import listed
 from membergate.market.sources import Source, open_source
@@ -22,6 +24,8 @@ _FORMATS = (
     "%d-%m-%Y", "%Y%m%d", "%Y%m%d%H%M%S", "%d %b %Y", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
 )  # fmt: skip
 _FLAGS = ("true", "false", "t", "f", "yes", "no", "y", "n", "0", "1")
+_HIGH_BYTE, _GB2312_PAIR = re.compile(rb"[\x80-\xff]"), re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
+_MOSTLY_PAIRS = 0.9
 _MOST_SHOWN = 40
 _MOSTLY = 0.98
 """Share from which on the values of a column are of a kind."""
@@ -152,15 +156,18 @@ def profile(connection: duckdb.DuckDBPyConnection, source: Source, files: str, s
     BadInputError
         If a file cannot be read.
     """
-    encoding, delimiter, is_head = "", "", False
+    encoding, delimiter, is_head, sampled = "", "", False, source
     if source.ending != ".parquet":
         path = source.files[0]
         head = staging / f"{source.name}.head{path.suffix}"
-        is_head = _write_head(path, head)
-        encoding = "" if _is_utf8(head) else "cp1252"
+        is_head, sampled = _write_head(path, head), Source(source.name, (head,))
+        encoding = _encoding(head.read_bytes())
         delimiter = _delimiter(head, encoding or "utf-8") if source.ending == ".csv" else ""
-        source = Source(source.name, (head,))
-    opened = open_source(connection, source, staging, encoding=encoding or "utf-8", delimiter=delimiter or ",")
+    try:
+        opened = open_source(connection, sampled, staging, encoding=encoding or "utf-8", delimiter=delimiter or ",")
+    except BadInputError as error:
+        where = error.where.replace(str(sampled.files[0]), str(source.files[0]))
+        raise BadInputError(error.what, where=where, allowed=error.allowed, next_step=error.next_step) from None
     nested = tuple(name for name, kind in opened.columns.items() if family_of(kind) is Family.NESTED)
     table = listed((f"sample_{source.name}",))
     kept = f"* EXCLUDE ({listed(nested)})" if nested else "*"
@@ -194,17 +201,19 @@ def _write_head(path: Path, head: Path) -> bool:
     return is_cut
 
 
-def _is_utf8(path: Path) -> bool:
+def _encoding(content: bytes) -> str:
+    """Guess how a text is encoded: empty for UTF-8, else by whether its high bytes come in pairs, as Chinese does."""
     try:
-        path.read_text(encoding="utf-8")
+        content.decode("utf-8")
     except UnicodeDecodeError:
-        return False
-    return True
+        high = len(_HIGH_BYTE.findall(content))
+        return "gb18030" if 2 * len(_GB2312_PAIR.findall(content)) >= _MOSTLY_PAIRS * high else "cp1252"
+    return ""
 
 
 def _delimiter(path: Path, encoding: str) -> str:
     """Give the mark that cuts the header into the most fields; a comma where none does."""
-    with path.open(encoding=encoding, newline="") as stream:
+    with path.open(encoding=encoding, errors="replace", newline="") as stream:
         line = stream.readline()
     return max(_DELIMITERS, key=lambda mark: (len(next(csv.reader([line], delimiter=mark), [])), mark == ","))
 
