@@ -36,6 +36,7 @@ HELP = [
     *(["webhooks", name, "--help"] for name in ("add", "list", "remove")),
     *(["audit", name, "--help"] for name in ("head", "verify")),
     *(["record", name, "--help"] for name in ("export", "erase")),
+    ["reviews", "plan", "--help"],
 ]
 SLOW_LIBRARIES = ["sklearn", "lightgbm", "numba", "duckdb", "pyarrow"]
 ASK_EACH = f"""

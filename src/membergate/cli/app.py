@@ -22,6 +22,7 @@ from membergate.cli import (
     policies,
     records,
     replays,
+    reviews,
     webhooks,
 )
 from membergate.cli.rendering import ERR, print_error
@@ -51,6 +52,7 @@ _ROOMS = (
     policies,
     records,
     replays,
+    reviews,
     webhooks,
 )
 for room in _ROOMS:

@@ -21,7 +21,7 @@ from membergate.domain.evidence import Absence, Evidence, EvidenceValue
 from membergate.domain.instants import Clock, format_instant
 from membergate.learning.features import FeatureTable
 from membergate.learning.identity import OperatorTable
-from membergate.learning.model import IdentificationModel
+from membergate.learning.model import IdentificationModel, Testimony
 from membergate.operations.history import Applications, History, aware
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.testimony import Witnesses
@@ -70,6 +70,15 @@ class Case:
     operator_id: str
     evidence: dict[str, Evidence]
     contributions: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at applications: their operators, features, and what the model says of them; a row an application."""
+
+    operators: OperatorTable
+    table: FeatureTable
+    testimony: Testimony
 
 
 class Ledger:
@@ -162,6 +171,8 @@ class AdmissionDesk:
         self.shadows = tuple(shadows)
         self.unreviewed: frozenset[str] = frozenset()
         """Applications for which reviewers have no time: they are decided without the choice of a review."""
+        self.is_explaining = True
+        """Whether decisions carry a counterfactual; finding it costs most of a decision, and measuring needs none."""
         self.shadow_counts: Counter[tuple[str, Disposition, Disposition]] = Counter()
         """How often a shadow's version, our disposition and its disposition came together in the last window."""
 
@@ -203,17 +214,33 @@ class AdmissionDesk:
                 self._count_shadows(case, decision)
         return decided
 
-    def decide_with_evidence(self, applications: Applications) -> Iterator[tuple[Case, Decision]]:
+    def look(self, applications: Applications) -> Look:
+        """Look at applications, each as of its own submission."""
+        spine = applications.spine
+        operators = self.history.operators(spine)
+        table = self.history.features(spine, operators, self.model.norms, self.model.features)
+        return Look(operators, table, self.model.witness(table))
+
+    def decide_with_evidence(
+        self, applications: Applications, look: Look | None = None
+    ) -> Iterator[tuple[Case, Decision]]:
         """Decide applications one after the other, giving all that was witnessed beside each decision.
 
         Those who are let in count against later applicants of the same operator, from when the platform knew of the
         application; not those from before the model was trained, whom another door decided.
+
+        Parameters
+        ----------
+        applications
+            In order of submission.
+        look
+            What `look` has seen of them, if it was asked already.
         """
         self.ledger.forget()
         if self.lists is not None:
             self.lists.refresh()
         trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
-        for case in self._cases(applications):
+        for case in self._cases(applications, look or self.look(applications)):
             decision = self.decision_on(applications, case)
             if decision.disposition in HOLDERS and applications.submitted_at[case.row] >= trained_until:
                 self.ledger.admit(decision.account_id, applications.known_at[case.row])
@@ -256,7 +283,8 @@ class AdmissionDesk:
         """Give everything that is witnessed about accounts as of one instant, as at an admission then, in order."""
         names = np.array(account_ids, dtype=np.str_)
         instants = np.full(names.size, np.datetime64(as_of.replace(tzinfo=None), "us"))
-        return self._cases(Applications(names, names, instants, instants, np.full(names.size, "")))
+        applications = Applications(names, names, instants, instants, np.full(names.size, ""))
+        return self._cases(applications, self.look(applications))
 
     def _asked(self, request: AdmissionRequest, now: datetime) -> Applications:
         if request.application_id is not None and request.as_of is not None:
@@ -295,11 +323,9 @@ class AdmissionDesk:
         table = self.history.operators(applications.spine)
         return {member for row in range(len(applications)) for member in table.members(row)}
 
-    def _cases(self, applications: Applications) -> Iterator[Case]:
+    def _cases(self, applications: Applications, look: Look) -> Iterator[Case]:
         spine = applications.spine
-        operators = self.history.operators(spine)
-        table = self.history.features(spine, operators, self.model.norms, self.model.features)
-        testimony = self.model.witness(table)
+        operators, table, testimony = look.operators, look.table, look.testimony
         witnesses = Witnesses(table, testimony, self.model, self.model_version)
         names = {name for policy in (self.policy, *self.standby, *self.shadows) for name in policy.kinds}
         for row in range(len(applications)):
@@ -365,7 +391,9 @@ class AdmissionDesk:
             evidence=read,
             counterfactual=counterfactual(
                 policy, Checkpoint.ADMISSION, evidence, verdict, lottery=lottery, snoozed=snoozed
-            ),
+            )
+            if self.is_explaining
+            else None,
             caps=verdict.caps,
             policy_version=version_of(policy),
             model_version=self.model_version,

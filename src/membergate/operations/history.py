@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -86,6 +86,13 @@ class History:
         self.warehouse = warehouse
         self.connection: duckdb.DuckDBPyConnection = warehouse.connect(memory_limit=memory_limit)
         self.links = LinkIndex.build(self.connection)
+
+    @classmethod
+    def over(cls, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, links: LinkIndex) -> Self:
+        """Ask a connection whose views stand for the warehouse's, with links that are known already."""
+        history = cls.__new__(cls)
+        history.warehouse, history.connection, history.links = warehouse, connection, links
+        return history
 
     @property
     def last_instant(self) -> datetime:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from membergate.domain.disposition import LADDERS, Checkpoint
-from membergate.verification import plots
+from membergate.verification import plots, row_plots
 from membergate.verification.report import Report
 from membergate.verification.wording import decimal, percent, percent_interval, points, points_interval
 
@@ -45,7 +45,7 @@ def to_html(report: Report) -> str:
     }
     style = _TEMPLATES.get_source(environment, "report.css")[0]
     metrics = report.metrics
-    candidate = metrics.outcomes[0]
+    candidate, without_labels = metrics.outcomes[0], report.surroundings.without_labels
     overall = (
         candidate.rates["full"].genuine_admission,
         candidate.rates["holders"].genuine_admission,
@@ -56,6 +56,9 @@ def to_html(report: Report) -> str:
         "reliability": plots.reliability(metrics.calibration),
         "mix": plots.disposition_mix(candidate),
         "look_alikes": plots.look_alikes(metrics.groups, overall),
+        "attacks": row_plots.attack_curve(without_labels.planted if without_labels else None),
+        "drift": row_plots.drift_bars(report.surroundings.drift),
+        "plan": row_plots.plan_bars(without_labels.plan if without_labels else ()),
     }
     return environment.get_template("report.html.j2").render(
         report=report,

@@ -20,7 +20,7 @@ from membergate.verification.ranking import (
     roc_auc,
 )
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Flags, Floats, Text, is_among
-from membergate.verification.shares import Share, measure_shares
+from membergate.verification.shares import Share, measure_difference, measure_shares
 
 SCOPES: dict[str, frozenset[Disposition]] = {"full": FULL_ADMISSIONS, "holders": HOLDERS}
 """What 'admitted' means: full admissions (admit, admit_capped), or everyone who holds a membership (trial too)."""
@@ -108,6 +108,8 @@ class GroupRow:
         What it is a group of, and its name; "" is who belongs to none.
     genuine_admission, genuine_holding, strict_genuine_admission
         Genuine admission rate of the candidate in full and over all holders, and of the strict rule in full.
+    gap
+        Genuine admission over all holders, less that of everybody who is not in the group; None where it is everybody.
     hard_negatives, hard_negatives_held
         Known false alarms (L0) of this group, and how many the candidate lets in at least on trial. They were chosen
         because a door had refused them, so they are a count, not a rate.
@@ -118,6 +120,7 @@ class GroupRow:
     genuine_admission: Measurement
     genuine_holding: Measurement
     strict_genuine_admission: Measurement
+    gap: Measurement | None
     hard_negatives: int
     hard_negatives_held: int
 
@@ -286,8 +289,16 @@ def measure_groups(
     for kind, group in keys:
         alarms = false_alarm & (sample.groups[kind] == group)
         figures = (next(measured), next(measured), next(measured))
-        rows.append(GroupRow(kind, group, *figures, int(alarms.sum()), int((alarms & held).sum())))
+        gap = _gap(admissions[1], sample.groups[kind] == group, bootstrap, level)
+        rows.append(GroupRow(kind, group, *figures, gap, int(alarms.sum()), int((alarms & held).sum())))
     return tuple(rows)
+
+
+def _gap(share: Share, belongs: Flags, bootstrap: OperatorBootstrap, level: float) -> Measurement | None:
+    if not (share.whole[~belongs] > 0).any():
+        return None
+    theirs, others = share.among(belongs.astype(np.float64)), share.among((~belongs).astype(np.float64))
+    return measure_difference(f"{share.name}_less_others", theirs, others, bootstrap, level=level)
 
 
 def _group_rank(kind: str) -> tuple[int, str]:

@@ -10,16 +10,22 @@ import numpy as np
 
 from membergate.domain.instants import format_instant
 from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
+from membergate.verification.card import Explanations, Finding, ModelCard, findings_of
 from membergate.verification.certificate import CertificateReport, Terms, certify
+from membergate.verification.drift import Drift
 from membergate.verification.fixed_sequence import SequenceReport, certify_doors
 from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.losses import Losses, measure_losses
 from membergate.verification.metrics import SCOPES, Metrics, measure
+from membergate.verification.over_time import Period, measure_over_time
 from membergate.verification.refusals import RefusalCertificate, certify_refusals
 from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
+from membergate.verification.selective_labels import SelectiveEstimates
+from membergate.verification.unlabelled import WithoutLabels
 from membergate.verification.wording import verdict, warnings
 
-FORMAT = "membergate.verification-report.v1"
+FORMAT = "membergate.verification-report.v2"
 PROMOTION = ("pre_heat", "burst")
 """Regimes that a promotion's own certificate is about."""
 
@@ -47,6 +53,35 @@ class Origin:
     produced_at: str
     seed: int
     lineage: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was measured beyond the labelled sample; each part None where nobody measured it.
+
+    Parameters
+    ----------
+    card
+        The model card.
+    without_labels
+        What needs no label.
+    drift
+        Later against earlier applicants.
+    explored
+        What the live door's exploration lane tells: the merchant share of everybody who had a chance, and of those whom
+        it would have refused.
+    explanations
+        How reasons and ways out fare.
+    currency
+        Of the amounts of money; "" where there are none.
+    """
+
+    card: ModelCard | None = None
+    without_labels: WithoutLabels | None = None
+    drift: Drift | None = None
+    explored: tuple[SelectiveEstimates, ...] | None = None
+    explanations: Explanations | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +113,16 @@ class Report:
         Learn-then-Test: the most lenient threshold of the risk score that each test certifies.
     refusals
         One a look-alike: at most a tenth of its genuine people are refused; all hold together.
+    losses
+        Leakage in money; None where nobody's benefits are known.
+    over_time
+        Discrimination and leakage, third by third.
+    surroundings
+        What was measured beyond the labelled sample.
     judgement
         What the gate says.
+    findings
+        What somebody has to close.
     """
 
     format: str
@@ -94,7 +137,11 @@ class Report:
     plan: SamplePlan
     doors: SequenceReport
     refusals: tuple[RefusalCertificate, ...]
+    losses: Losses | None
+    over_time: tuple[Period, ...]
+    surroundings: Surroundings
     judgement: GateJudgement
+    findings: tuple[Finding, ...]
 
 
 def build_report(
@@ -111,6 +158,7 @@ def build_report(
     split: SplitCheck | None = None,
     terms: Terms | None = None,
     rules: GateRules | None = None,
+    surroundings: Surroundings | None = None,
     level: float = LEVEL,
     replicates: int = REPLICATES,
 ) -> Report:
@@ -133,6 +181,8 @@ def build_report(
         What `check_split` has found; None where nobody has checked, and the report then says so.
     terms, rules
         What is to be certified, and what the gate asks for; None takes the defaults.
+    surroundings
+        What was measured beyond the sample; its checks without labels can shut the gate.
     level
         Nominal coverage of every interval, in (0, 1).
     replicates
@@ -141,8 +191,41 @@ def build_report(
     bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed), replicates)
     policies = (policy_version, baseline_version, incumbent_version)
     origin = Origin(model_version, *policies, format_instant(produced_at), seed, dict(sorted((lineage or {}).items())))
+    beyond = surroundings or Surroundings()
+    controls = beyond.without_labels.controls if beyond.without_labels is not None else ()
+    judgement = judge(sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls)
+    certified = _certified(sample, terms or Terms(), observed_until or produced_at)
+    return _assembled(origin, split, sample, bootstrap, level, certified, beyond, judgement)
+
+
+@dataclass(frozen=True)
+class _Certified:
+    certificates: tuple[CertificateReport, ...]
+    plan: SamplePlan
+    doors: SequenceReport
+    refusals: tuple[RefusalCertificate, ...]
+
+
+def _certified(sample: EvaluationSample, terms: Terms, issued_at: datetime) -> _Certified:
+    return _Certified(
+        _certificates(sample, terms, issued_at),
+        _plan(sample, terms),
+        certify_doors(sample, terms),
+        certify_refusals(sample, terms),
+    )
+
+
+def _assembled(
+    origin: Origin,
+    split: SplitCheck | None,
+    sample: EvaluationSample,
+    bootstrap: OperatorBootstrap,
+    level: float,
+    certified: _Certified,
+    beyond: Surroundings,
+    judgement: GateJudgement,
+) -> Report:
     metrics = measure(sample, bootstrap, level=level)
-    terms = terms or Terms()
     return Report(
         format=FORMAT,
         origin=origin,
@@ -150,13 +233,19 @@ def build_report(
         warnings=warnings(metrics, split),
         split=split,
         level=level,
-        replicates=replicates,
+        replicates=len(bootstrap.counts),
         metrics=metrics,
-        certificates=_certificates(sample, terms, observed_until or produced_at),
-        plan=_plan(sample, terms),
-        doors=certify_doors(sample, terms),
-        refusals=certify_refusals(sample, terms),
-        judgement=judge(sample, bootstrap, rules=rules, observed_until=observed_until),
+        certificates=certified.certificates,
+        plan=certified.plan,
+        doors=certified.doors,
+        refusals=certified.refusals,
+        losses=measure_losses(sample, bootstrap, beyond.currency, level=level),
+        over_time=measure_over_time(sample, bootstrap, level=level),
+        surroundings=beyond,
+        judgement=judgement,
+        findings=findings_of(
+            judgement, certified.certificates, certified.refusals, beyond.without_labels, beyond.drift
+        ),
     )
 
 

@@ -55,6 +55,9 @@ class EvaluationSample:
         (None where nothing is live yet): dispositions of the admission ladder.
     groups
         Group kind (`look_alike`, `regime`, `tenure`, `region`, …) -> each row's group, "" for none.
+    benefit_minor
+        Benefits that the account took in its first 90 days of membership, in minor units; NaN where it was no member.
+        None where the market does not tell.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class EvaluationSample:
     baseline_disposition: Text
     incumbent_disposition: Text | None = None
     groups: Mapping[str, Text] = field(default_factory=dict)
+    benefit_minor: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
@@ -83,6 +87,8 @@ class EvaluationSample:
             self._settle("incumbent_disposition", _as_text(self.incumbent_disposition, "incumbent_disposition"))
         for name in ("weight", "risk_score", "merchant_probability"):
             self._settle(name, np.asarray(getattr(self, name), dtype=np.float64))
+        if self.benefit_minor is not None:
+            self._settle("benefit_minor", np.asarray(self.benefit_minor, dtype=np.float64))
         self._settle("submitted_at", np.asarray(self.submitted_at, dtype="datetime64[us]"))
         self._settle("is_merchant", np.asarray(self.is_merchant, dtype=np.bool_))
         self._settle("groups", {kind: _as_text(of_row, f"groups[{kind}]") for kind, of_row in self.groups.items()})
@@ -139,6 +145,8 @@ class EvaluationSample:
         _check_range(self.risk_score, "risk_score", 0.0, 1.0, may_be_absent=False)
         _check_range(self.merchant_probability, "merchant_probability", 0.0, 1.0, may_be_absent=True)
         _check_range(self.weight, "weight", 1.0, np.inf, may_be_absent=True)
+        if self.benefit_minor is not None:
+            _check_range(self.benefit_minor, "benefit_minor", 0.0, np.inf, may_be_absent=True)
         if np.isfinite(self.weight[self.grade != SAMPLED_GRADE.value]).any():
             raise BadInputError(
                 "a label outside the probability sample carries a weight",

@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, sil
 
 from membergate.engine.checking import checked_rows
 from membergate.engine.cluster.matching import overlaps
+from membergate.engine.errors import InvalidInputError
 
 
 class Estimate(NamedTuple):
@@ -58,7 +59,14 @@ def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, see
 
 
 def cluster_stability(
-    estimator: Any, X: ArrayLike, *, n_resamples: int = 20, share: float = 0.8, seed: int = 0
+    estimator: Any,
+    X: ArrayLike,
+    *,
+    n_resamples: int = 20,
+    share: float = 0.8,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Give for each cluster its mean best Jaccard overlap with the clusters of subsamples (Hennig, 2007).
 
@@ -71,24 +79,37 @@ def cluster_stability(
     n_resamples
         Subsamples, >= 1; each is clustered anew.
     share
-        Share of the rows in a subsample, drawn without replacement, in (0, 1]; never fewer than 2 rows.
+        Share of the rows (of the groups, where given) in a subsample, drawn without replacement, in (0, 1]; never fewer
+        than 2.
     seed
         Seed of the subsamples, >= 0.
+    groups
+        Group of each row, shape (n,): groups are drawn whole. None draws rows.
+    reference
+        Cluster of each row, shape (n,), to look for in the subsamples; that of all rows where None.
 
     Returns
     -------
     numpy.ndarray
-        One value in [0, 1] for each cluster of all rows, in the order of the labels; 0 for one that no subsample met.
+        One value in [0, 1] for each cluster of the reference, in the order of the labels; 0 for one that no subsample
+        met.
     """
     rows = checked_rows(X)
-    reference = clone(estimator).fit_predict(rows)
+    found = clone(estimator).fit_predict(rows) if reference is None else np.asarray(reference)
+    group = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    if found.shape != (len(rows),) or group.shape != (len(rows),):
+        raise InvalidInputError(
+            "groups, reference", got=f"shapes {group.shape}, {found.shape}", allowed="one value a row"
+        )
+    n_groups = int(group.max(initial=-1)) + 1
     generator = np.random.default_rng(seed)
-    names = np.unique(reference[reference >= 0])
+    names = np.unique(found[found >= 0])
     total, met = np.zeros(len(names)), np.zeros(len(names))
     for _ in range(n_resamples):
-        kept = np.sort(generator.choice(len(rows), max(2, round(share * len(rows))), replace=False))
-        present = np.isin(names, reference[kept])
-        overlap = overlaps(reference[kept], clone(estimator).fit_predict(rows[kept]))
+        drawn = generator.choice(n_groups, min(n_groups, max(2, round(share * n_groups))), replace=False)
+        kept = np.flatnonzero(np.isin(group, drawn))
+        present = np.isin(names, found[kept])
+        overlap = overlaps(found[kept], clone(estimator).fit_predict(rows[kept]))
         total[present] += overlap.max(axis=1, initial=0.0)
         met += present
     return np.asarray(total / np.maximum(met, 1))

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
 
 from membergate.engine import DBSCAN, KDistance
 from membergate.learning.model.labelling import Labelling
@@ -18,6 +19,8 @@ from membergate.learning.model.labelling import Labelling
 SUSPICIOUS_FROM = 0.7
 """Prior rank from which a row belongs to the suspicious region."""
 MIN_SAMPLES = 10
+FEWEST_ROWS = 5 * MIN_SAMPLES
+"""Rows below which a region is not clustered."""
 LARGEST_SAMPLE = 20_000
 """Rows of a region that are clustered at most; the others are assigned like newcomers."""
 SMALLEST_EPS = 1e-6
@@ -122,14 +125,32 @@ def elbow(ascending: NDArray[np.float64]) -> float:
     return float(ascending[int(np.argmax(x - y))])
 
 
+class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """How a region is clustered: DBSCAN, its reach at the elbow of the distances to the tenth neighbour."""
+
+    def fit(self, X: NDArray[np.float64], y: object = None) -> Self:  # noqa: ARG002 -- scikit-learn passes it
+        """Cluster rows.
+
+        Parameters
+        ----------
+        X
+            Rows in the context space, shape (n, f), n >= 11.
+        y
+            Ignored.
+        """
+        distances = -KDistance(n_neighbors=MIN_SAMPLES).fit(X).score_samples(X)
+        eps = max(elbow(np.sort(distances)), SMALLEST_EPS)
+        self.clusterer_ = DBSCAN(eps=eps, min_samples=MIN_SAMPLES).fit(X)
+        self.labels_ = self.clusterer_.labels_
+        return self
+
+
 def _cluster(rows: NDArray[np.float64], rng: np.random.Generator) -> DBSCAN | None:
-    if rows.shape[0] < 5 * MIN_SAMPLES:
+    if rows.shape[0] < FEWEST_ROWS:
         return None
     if rows.shape[0] > LARGEST_SAMPLE:
         rows = rows[np.sort(rng.choice(rows.shape[0], LARGEST_SAMPLE, replace=False))]
-    distances = -KDistance(n_neighbors=MIN_SAMPLES).fit(rows).score_samples(rows)
-    eps = elbow(np.sort(distances))
-    return DBSCAN(eps=max(eps, SMALLEST_EPS), min_samples=MIN_SAMPLES).fit(rows)
+    return RegionClustering().fit(rows).clusterer_
 
 
 def _assign(clusterer: DBSCAN | None, rows: NDArray[np.float64]) -> NDArray[np.int64]:

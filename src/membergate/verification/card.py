@@ -1,0 +1,169 @@
+"""What goes with the figures: the model card, how its explanations fared, and the findings somebody has to close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from membergate.verification.bootstrap import LEVEL
+from membergate.verification.certificate import CertificateReport
+from membergate.verification.drift import Drift
+from membergate.verification.gate import GateJudgement
+from membergate.verification.planted import FOUND_AT_LEAST
+from membergate.verification.refusals import RefusalCertificate
+from membergate.verification.shares import clopper_pearson
+from membergate.verification.unlabelled import WithoutLabels
+
+
+@dataclass(frozen=True, slots=True)
+class CardFeature:
+    """One feature that the model reads: what it is, why it is there, which way it may push, whom it may harm."""
+
+    id: str
+    name: str
+    rationale: str
+    sense: int
+    harms: tuple[str, ...]
+    absent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the model is, for whoever has to answer for it.
+
+    Parameters
+    ----------
+    features
+        In catalogue order; `absent` is the share of evaluated applications without a value.
+    excluded
+        Features of the catalogue that this market's data cannot feed, or that learning leaves out.
+    learned_accounts
+        Accounts that took part in learning.
+    trained_until, known_at
+        ISO 8601 instants: up to which applications were learned from, and labels known.
+    holdout_share
+        Share of operators kept out of learning.
+    is_calibrated, has_head
+        Whether it states probabilities, and whether labels speak in it.
+    parts_left_out
+        Parts of the model that were switched off.
+    notes
+        What learning said of itself.
+    """
+
+    features: tuple[CardFeature, ...]
+    excluded: tuple[str, ...]
+    learned_accounts: int
+    trained_until: str
+    known_at: str
+    holdout_share: float
+    is_calibrated: bool
+    has_head: bool
+    parts_left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """How the reasons and ways out of decisions fare, on those not admitted in full.
+
+    Parameters
+    ----------
+    asked
+        Decisions looked at.
+    with_reason
+        How many name a reason.
+    with_counterfactual
+        How many name one change of evidence that would make the answer milder.
+    valid
+        How many of these give just that answer when they are decided again with the change made.
+    """
+
+    asked: int
+    with_reason: int
+    with_counterfactual: int
+    valid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that somebody has to close.
+
+    Parameters
+    ----------
+    severity
+        `high`: not before it is closed does the candidate go live. `medium`: within 30 days. `low`: by the next report.
+    what
+        The finding.
+    owner
+        The role that closes it.
+    due
+        In words.
+    """
+
+    severity: str
+    what: str
+    owner: str
+    due: str
+
+
+_DUE = {"high": "before it goes live", "medium": "within 30 days", "low": "by the next verification"}
+
+
+def findings_of(
+    judgement: GateJudgement,
+    certificates: Sequence[CertificateReport],
+    refusals: Sequence[RefusalCertificate],
+    without_labels: WithoutLabels | None,
+    drift: Drift | None,
+) -> tuple[Finding, ...]:
+    """Draw the findings from what was measured, the gravest first."""
+    found: list[tuple[str, str, str]] = []
+    if not judgement.opens:
+        found += [("high", reason, "model owner") for reason in judgement.reasons]
+    for each in certificates:
+        if not each.certificate.holds:
+            where = ("full admissions" if each.scope == "full" else "all holders") + (
+                ", in promotions" if each.regime else ""
+            )
+            found.append(("medium", f"No certificate, {where}: {each.certificate.reason}", "risk analyst"))
+    open_refusals = [
+        f"{each.group} ({each.operators} of {each.needed_operators})" for each in refusals if not each.holds
+    ]
+    if open_refusals:
+        what = f"Refusals are not certified; operators of those needed without a refusal: {', '.join(open_refusals)}."
+        found.append(("low", what, "risk analyst"))
+    refused = [
+        f"{each.group} ({each.refused} of {each.accounts})"
+        for each in refusals
+        if each.refusal is not None and clopper_pearson(each.refusal, each.operators, LEVEL)[0] > each.bound
+    ]
+    if refused:
+        what = f"Genuine people of these kinds are refused more often than the bound allows: {', '.join(refused)}."
+        found.append(("medium", what, "risk business partner"))
+    if drift is not None and drift.moved:
+        names = ", ".join(row.name for row in drift.moved[:8])
+        grave = "medium" if any(row.name == "risk_score" for row in drift.moved) else "low"
+        found.append((grave, f"Moved by more than chance since learning: {names}.", "data scientist"))
+    found += _about_structure(without_labels)
+    ranks = list(_DUE)
+    found.sort(key=lambda item: ranks.index(item[0]))
+    return tuple(Finding(severity, what, owner, _DUE[severity]) for severity, what, owner in found)
+
+
+def _about_structure(without_labels: WithoutLabels | None) -> list[tuple[str, str, str]]:
+    if without_labels is None:
+        return []
+    dissolved = [row for region in without_labels.regions for row in region.clusters if row.verdict == "dissolved"]
+    found = []
+    if dissolved:
+        names = ", ".join(f"{row.cluster} (overlap {row.jaccard:.2f})" for row in dissolved)
+        what = f"Clusters that do not come back when other operators are drawn, so build no rule on them: {names}."
+        found.append(("low", what, "data scientist"))
+    planted = without_labels.planted
+    if planted is not None:
+        for row in planted.rings:
+            if (row.caught.value or 0.0) < FOUND_AT_LEAST:
+                what = f"Planted rings ({row.attack.words}): {row.caught.value or 0:.0%} are kept from full admission."
+                found.append(("medium", what, "risk analyst"))
+    return found

@@ -1,0 +1,116 @@
+"""A whole verification on a small market: what needs no label is measured, and nothing of the market changes."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from membergate.domain.errors import BadInputError, NotEnoughDataError
+from membergate.operations.history import History
+from membergate.operations.learn import Learned
+from membergate.operations.review_plan import COLUMNS, plan_reviews, write_sheet
+from membergate.operations.verify import verify
+from membergate.operations.workspace import Workspace
+from membergate.verification.report import Report, from_json
+
+
+@pytest.fixture(scope="module")
+def place(learned_workspace: tuple[Workspace, Learned], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Give a copy of the learned workspace for this file alone."""
+    copy = tmp_path_factory.mktemp("verifying") / "workspace"
+    shutil.copytree(learned_workspace[0].root, copy)
+    return Workspace(copy)
+
+
+@pytest.fixture(scope="module")
+def history(place: Workspace) -> History:
+    """Open its market once."""
+    return History(place.warehouse())
+
+
+@pytest.fixture(scope="module")
+def report(place: Workspace, history: History, still_clock: Callable[[], datetime]) -> Report:
+    """Verify the learned model, and read the report that was written."""
+    return from_json(verify(place, clock=still_clock, history=history).json.read_bytes())
+
+
+def test_every_part_is_measured(report: Report) -> None:
+    """Structure, controls, planted rings, drift, money, the card and explanations are all in the report."""
+    beyond = report.surroundings
+    assert beyond.without_labels is not None
+    assert beyond.drift is not None
+    assert beyond.card is not None
+    assert beyond.explanations is not None
+    assert [region.region for region in beyond.without_labels.regions] == ["suspicious", "other"]
+    assert {row.what for row in beyond.without_labels.agreements} == {"clusters", "risk tiers"}
+    assert len(beyond.without_labels.score_controls) == 3
+    assert beyond.drift.rows[0].name == "risk_score"
+    assert len(beyond.card.features) == len(beyond.drift.rows) - 1
+    assert report.losses is not None
+    assert report.losses.members <= report.losses.reviewed
+    assert len(report.over_time) == 3
+    assert beyond.explored is None  # nothing is on record
+
+
+def test_planted_rings_are_found_and_innocents_spared(report: Report) -> None:
+    """The ring that shares everything is caught; living under one roof costs nobody a membership."""
+    beyond = report.surroundings.without_labels
+    assert beyond is not None
+    assert beyond.planted is not None
+    naive, *_, last = beyond.planted.rings
+    assert (naive.attack.name, naive.caught.value) == ("naive", 1.0)
+    assert naive.merged.value == 1.0
+    assert last.attack.cost_minor > naive.attack.cost_minor
+    hostel = beyond.planted.innocents[0]
+    assert (hostel.name, hostel.merged.value) == ("hostel", 0.0)
+    assert all(control.passes for control in beyond.controls), beyond.controls
+
+
+def test_ways_out_hold_when_decided_again(report: Report) -> None:
+    """Every counterfactual that was tried gives the answer that it names, and every decision names a reason."""
+    tried = report.surroundings.explanations
+    assert tried is not None
+    assert tried.asked > 0
+    assert tried.with_reason == tried.asked
+    assert 0 < tried.valid == tried.with_counterfactual
+
+
+def test_verifying_leaves_the_market_alone(place: Workspace, report: Report, history: History) -> None:
+    """Planting happens in a copy: the warehouse's parts are what they were, and the views show no planted row."""
+    assert report.format
+    history.warehouse.verify()
+    assert not history.connection.execute("SELECT 1 FROM orders WHERE order_id = md5('order')").fetchall()
+    tables = history.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    assert not [name for (name,) in tables if "planted" in name or "planting" in name]
+
+
+def test_a_plan_draws_by_known_chances(place: Workspace, history: History, tmp_path: Path) -> None:
+    """The sheet is a table of labels: drawn accounts wait for an answer, reviewed ones stand for themselves alone."""
+    plan = plan_reviews(place, budget=40, history=history)
+    assert plan.accounts == plan_reviews(place, budget=40, history=history).accounts
+    assert set(plan.accounts) < set(plan_reviews(place, budget=80, history=history).accounts)
+    assert set(plan.accounts).isdisjoint(account for account, _ in plan.known)
+    write_sheet(plan, tmp_path / "labels.csv")
+    with (tmp_path / "labels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    waiting = [row for row in rows if not row["label"]]
+    assert [row["subject_id"] for row in waiting] == list(plan.accounts)
+    assert all(0 < float(row["propensity"]) <= 1 for row in waiting)
+    assert {row["propensity"] for row in rows if row["label"]} <= {"1"}
+    assert len(rows) == len(plan.accounts) + len(plan.known)
+
+
+def test_a_plan_says_what_cannot_be_had(place: Workspace, history: History) -> None:
+    """A budget and a width together, a width out of range, and one that no review gives are told apart."""
+    with pytest.raises(BadInputError, match="budget or a width"):
+        plan_reviews(place, budget=10, half_width=0.1, history=history)
+    with pytest.raises(BadInputError, match="out of range"):
+        plan_reviews(place, half_width=1.5, history=history)
+    with pytest.raises(NotEnoughDataError, match="reviewing everybody"):
+        plan_reviews(place, half_width=1e-5, history=history)
