@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -13,10 +14,13 @@ from membergate.learning.features import FeatureTable, availability, fit_norms
 from membergate.learning.features.spark import compute_on_spark, register_market, spark_session
 from membergate.learning.model import IdentificationModel, load_model
 from membergate.market.schema import TABLES
-from membergate.market.warehouse import view_columns
+from membergate.market.warehouse import Warehouse, view_columns
 from membergate.operations.features import as_arrow
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,19 @@ _SCORES = ("risk_score", "merchant_probability", "uncalibrated_probability", "pr
 def _model(folder: str) -> IdentificationModel:
     """Load a model once a worker."""
     return load_model(Path(folder))
+
+
+def register_warehouse(session: SparkSession, warehouse: Warehouse) -> None:
+    """Make one view per table of a warehouse; the executors read its Parquet parts where they lie."""
+    columns = warehouse.columns()
+    register_market(
+        session,
+        {
+            name: [str((warehouse.root / part.file).resolve()) for part in warehouse.manifest.tables[name].parts]
+            for name in columns
+        },
+        {name: view_columns(TABLES[name], there) for name, there in columns.items()},
+    )
 
 
 def compute_on_cluster(
@@ -108,14 +125,7 @@ def compute_on_cluster(
         features = tuple(e.feature.id for e in availability(warehouse.columns()) if e.is_computable)
         norms = fit_norms(history.connection, instant, features)
     session = spark_session(master)
-    register_market(
-        session,
-        {
-            name: [str((warehouse.root / p.file).resolve()) for p in warehouse.manifest.tables[name].parts]
-            for name in warehouse.columns()
-        },
-        {name: view_columns(TABLES[name], columns) for name, columns in warehouse.columns().items()},
-    )
+    register_warehouse(session, warehouse)
     rows = ScoresOf(str(folder)) if is_scored else as_arrow
     frame = compute_on_spark(session, spine, norms, operators, rows, features)
     frame.write.mode("overwrite").parquet(str(out.resolve()))

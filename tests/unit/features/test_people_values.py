@@ -67,14 +67,15 @@ def test_f7_is_the_age_at_the_first_benefit(market: TinyMarket, ask: Ask) -> Non
 
 
 def test_h2_and_h3_look_at_neighbours(market: TinyMarket, ask: Ask) -> None:
-    """Account b shares phone and device, c the phone only; b was confirmed by then, of three links two are b's."""
+    """Account b shares phone and device, c the phone only; b was confirmed by then; what three share weighs less."""
     market.buys("a", "2025-06-20", address=None, phone="f", device="d", recipient=None)
     market.buys("b", "2025-06-20", address=None, phone="f", device="d", recipient=None)
     market.buys("c", "2025-06-20", address="home", phone="f", recipient=None)
     row = {"subject_type": "account", "subject_id": "b", "label": "merchant", "source": "review"}
     market.adds("labels", "2025-06-25", grade="L3", decided_at=_at("2025-06-25"), **row)
     assert ask("H2") == pytest.approx(np.log(2))
-    assert ask("H3", H3=0.0) == pytest.approx(2 / 8)
+    phone, device = 1 / np.log(5), 1 / np.log(4)
+    assert ask("H3", H3=0.0) == pytest.approx((phone + device) / (2 * phone + device) * 3 / 8, abs=1e-5)
     assert ask("H3", H3=0.0, when="2025-06-24") == 0.0
     assert ask("H3", H3=0.0, members=("a", "b")) == 0.0
 
@@ -234,3 +235,13 @@ def test_m4_is_the_share_of_a_limited_sku(market: TinyMarket, ask: Ask) -> None:
     market.buys("c", "2025-06-21", units=70, known="2025-07-02")
     assert ask("M4", members=("a", "b")) == pytest.approx(4 / 30)
     assert ask("M4") == pytest.approx(3 / 30)
+
+
+def test_h9_weighs_rare_links_more(market: TinyMarket, ask: Ask) -> None:
+    """Neighbour b shares what only two have, c what three have: b's profit counts for more than c's nothing."""
+    for account, things in (("a", ("f", "g")), ("b", ("f",)), ("c", ("g",)), ("d", ("g",))):
+        for thing in things:
+            market.buys(account, "2025-06-20", address=None, phone=thing, recipient=None)
+    market.buys("b", "2025-06-20", units=5, address=None, phone="f", recipient=None)
+    two, three = 1 / np.log(4), 1 / np.log(5)
+    assert ask("H9", H9=0.0) == pytest.approx(80 * two / (two + 2 * three) * 3 / 6, abs=1e-3)

@@ -24,7 +24,7 @@ from membergate.learning.features.expressions import (
     with_our_words,
 )
 from membergate.learning.features.grains import GRAINS, Companions, Grain, Lookup, RunningTotal, SharedCount
-from membergate.learning.features.lineage import OTHER, SPINE_COLUMNS, best_alternative, key_names, relation_of
+from membergate.learning.features.lineage import OTHER, SHARERS, SPINE_COLUMNS, best_alternative, key_names, relation_of
 from membergate.learning.features.relations import LONGEST_WINDOW_DAYS, RELATIONS, Join, Relation, age_days
 from membergate.learning.features.sharing import (
     EARLIEST,
@@ -42,6 +42,7 @@ from membergate.learning.features.statements import (
     Running,
     Step,
     cut,
+    grouped,
     joined,
     joins_of,
     looked_up,
@@ -157,6 +158,8 @@ class Compiler:
                 self._ask_relation(key, name)
             return name
         declared, group = GRAINS[key.grain], self._group(key)
+        if name == SHARERS:
+            return name
         if name in declared.added:
             group.added.add(name)
             self._ask_added(key, declared, name)
@@ -269,7 +272,7 @@ class Compiler:
         grain, group = GRAINS[key.grain], self._groups[key]
         if grain.companions is not None:
             return self._companion_tables(key, grain.companions, group)
-        sql = _grouped(self._source(key).table, group.keys, group.columns, group.where)
+        sql = grouped(self._source(key).table, group.keys, group.columns, group.where)
         for lookup in grain.lookups:
             sql = self._looked_up(sql, lookup, group.added)
         sequels = ", ".join(f"{text} AS {name}" for name, text in grain.sequels.items() if name in group.added)
@@ -282,10 +285,19 @@ class Compiler:
         source = self._source(key).table
         seen, first, pairs = (f"{key.table}_{name}" for name in ("seen", "first", "pairs"))
         own = "m.is_self" if key.scope == "account" else "TRUE"
-        alone = _grouped(source, group.keys | {OTHER: "CAST(NULL AS UBIGINT)"}, group.columns, group.where)
-        both = f"{alone} UNION ALL {_grouped(pairs, group.keys, group.columns, group.where)}"
+        weighs = any(SHARERS in sql for sql in group.columns.values())
+        alone = grouped(
+            f"(SELECT *, 0 AS {SHARERS} FROM {source})" if weighs else source,
+            group.keys | {OTHER: "CAST(NULL AS UBIGINT)"},
+            group.columns,
+            group.where,
+        )
+        both = f"{alone} UNION ALL {grouped(pairs, group.keys, group.columns, group.where)}"
         everyone = {seen: self._sightings(companions, of_table=source), first: first_seen(companions, seen)}
-        return self._kept(everyone) | {pairs: paired(companions, source, first, own=own), key.table: both}
+        return self._kept(everyone) | {
+            pairs: paired(companions, source, first, own=own, weighs=weighs),
+            key.table: both,
+        }
 
     def _shared_tables(self, key: _Key, sql: str, added: Iterable[SharedCount | RunningTotal]) -> dict[str, str]:
         """Give the tables of a grain that reads running counts or totals: alone, running, joined as of the instant."""
@@ -384,14 +396,3 @@ def _window(grain: str, window_days: int | None) -> int:
         longest = min(longest, GRAINS[grain].window_days or longest)
         grain = GRAINS[grain].source
     return min(longest, LONGEST_WINDOW_DAYS)
-
-
-def _grouped(source: str, keys: Mapping[str, str], columns: Mapping[str, str], where: Iterable[str]) -> str:
-    """Give the SELECT that groups a table by row and keys."""
-    parts = [f"{sql} AS {name}" for name, sql in (*keys.items(), *columns.items())]
-    conditions = " AND ".join(f"({part})" for part in where)
-    positions = ", ".join(str(1 + index) for index in range(1 + len(keys)))
-    return (
-        f"SELECT {', '.join(['row_id', *parts])} FROM {source}"
-        f"{f' WHERE {conditions}' if conditions else ''} GROUP BY {positions}"
-    )

@@ -17,6 +17,10 @@ from membergate.learning.features.tables import Spine
 
 POST_PROMOTION_DAYS = 14
 """For so long after a promotion people still live on what they stocked."""
+MOST_PARCELS = 0.5
+"""An account lives where so many of its parcels go."""
+PLACES = {"pickup": "pickup_ratio", "office": "office_ratio", "dorm": "dorm_ratio", "forwarder": "forwarder_ratio"}
+"""Kind of place -> the profile's share of it; of two halves the later one counts."""
 REGIMES = ("ordinary", "pre_heat", "post", "burst")
 """A row's place in the promotion calendar."""
 _TEXTS = {
@@ -41,7 +45,8 @@ def context_of(
 ) -> dict[str, NDArray[Any]]:
     """Assemble the context of every row.
 
-    Counts without any row are 0; `company_invoice_ratio` is NaN without orders or invoices; texts are "" where unknown.
+    `place_kind` is the kind of place that most parcels go to. Counts without any row are 0; `company_invoice_ratio` is
+    NaN without orders or invoices; texts are "" where unknown.
 
     Parameters
     ----------
@@ -62,9 +67,18 @@ def context_of(
         context[name] = np.nan_to_num(numbers.get(name, np.zeros(n)), nan=0.0)
     for name in _RATIOS:
         context[name] = numbers.get(name, np.full(n, np.nan))
+    context["place_kind"] = _place_kinds(n, numbers)
     context["regime"] = _regimes(connection, spine.as_of, columns)
     context["look_alike"] = _look_alikes(connection, n, numbers, context)
     return context
+
+
+def _place_kinds(n: int, numbers: Mapping[str, NDArray[Any]]) -> NDArray[np.str_]:
+    """Tell the kind of place that half of the parcels or more go to; "" where it is a home, or none is known."""
+    kinds = np.zeros(n, dtype="U9")
+    for kind, measure in PLACES.items():
+        kinds[np.nan_to_num(numbers.get(f"profile_{measure}", np.zeros(n)), nan=0.0) >= MOST_PARCELS] = kind
+    return kinds
 
 
 def _regimes(

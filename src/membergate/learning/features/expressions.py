@@ -142,7 +142,7 @@ def _scalar(name: str, scalars: Mapping[str, float] | None) -> exp.Expr:
 
 def _fixed_sum(term: exp.Expr) -> exp.Expr:
     return sqlglot.parse_one(
-        f"CAST(SUM(CAST(ROUND(({render(term)}) * {FIXED_POINT}) AS HUGEINT)) AS DOUBLE) / {FIXED_POINT}",
+        f"(CAST(SUM(CAST(ROUND(({render(term)}) * {FIXED_POINT}) AS HUGEINT)) AS DOUBLE) / {FIXED_POINT})",
         dialect=DIALECT,
     )
 

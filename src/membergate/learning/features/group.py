@@ -60,7 +60,7 @@ FEATURES = (
         name="soft_neighbourhood",
         summary=(
             "log of the accounts outside the operator that share two places, devices, networks or phones with "
-            "it, or more"
+            "it, or more; what more than 20 accounts share is none"
         ),
         rationale="rings leave more than one trace in common",
         unit="log_accounts",
@@ -77,16 +77,16 @@ FEATURES = (
         name="share_to_confirmed",
         summary=(
             "share of soft links, outside the operator, to accounts that people or proof had found to be "
-            "merchants by then"
+            "merchants by then; a link through what few accounts share weighs more"
         ),
         rationale="association through rare links",
         unit="ratio",
         grain="judged_neighbour",
-        sql="COALESCE(SUM(things) FILTER (WHERE is_merchant), 0) / SUM(things)",
+        sql="COALESCE(FIXED_SUM(closeness) FILTER (WHERE is_merchant), 0) / FIXED_SUM(closeness)",
         evidence="SUM(things)",
         sense=+1,
         harms=("dorm", "rural_pickup"),
-        robust_variant="one step, rare things only, the operator's own labels left out; shrunk",
+        robust_variant="one step, weights 1 / log(2 + accounts), hubs capped, the operator's own labels out; shrunk",
         window_days=90,
         shrinkage=Shrinkage("SUM(things)", strength=5),
     ),
@@ -149,13 +149,13 @@ FEATURES = (
         id="H9",
         name="neighbour_benefit_rate_minor",
         summary=(
-            "mean, over the accounts outside the operator that share a soft link with it, of what reselling their "
-            "units beyond the household norm would have earned in 90 days"
+            "mean, over the accounts outside the operator that share a soft link with it, rare links weighing more, of "
+            "what reselling their units beyond the household norm would have earned in 90 days"
         ),
         rationale="the economics of the group that an account belongs to",
         unit="minor",
         grain="earning_neighbour",
-        sql="SUM(gained_minor - gained_before_minor) / COUNT(*)",
+        sql="FIXED_SUM(closeness * (gained_minor - gained_before_minor)) / FIXED_SUM(closeness)",
         evidence="COUNT(*)",
         sense=+1,
         harms=("dorm", "office"),

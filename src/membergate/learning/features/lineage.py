@@ -20,6 +20,8 @@ SPINE_COLUMNS = frozenset({"row_id", "member_no", "is_self", "age_days"})
 """Columns that every relation has from the spine."""
 OTHER = "other"
 """The key of a grain of pairs: the account that shares something."""
+SHARERS = "sharers"
+"""What columns of a grain of pairs may read of a pair: how many accounts outside the operator share the thing."""
 NORM_NEEDS = {"fee_minor": frozenset({"memberships.fee_minor"})}
 """Scalars of the norms that stand on columns which a market may lack."""
 
@@ -178,7 +180,7 @@ def _relation_needs(relation: Relation) -> frozenset[str]:
 
 def _below(grain: str, name: str) -> frozenset[BaseColumn]:
     """Give the relations' columns under one column of a grain."""
-    if name == OTHER or (name in SPINE_COLUMNS and (grain in RELATIONS or name in key_names(grain))):
+    if name in {OTHER, SHARERS} or (name in SPINE_COLUMNS and (grain in RELATIONS or name in key_names(grain))):
         return frozenset()
     if grain in RELATIONS:
         if name not in RELATIONS[grain].columns:

@@ -226,7 +226,7 @@ SELECT *, ROW_NUMBER() OVER (PARTITION BY {names} ORDER BY since, account) AS ra
 QUALIFY rank <= {companions.most_accounts + 1}"""
 
 
-def paired(companions: Companions, source: str, first: str, *, own: str) -> str:
+def paired(companions: Companions, source: str, first: str, *, own: str, weighs: bool) -> str:
     """Give the SELECT of a grain's rows, each once for every other account that shares it.
 
     Parameters
@@ -239,10 +239,14 @@ def paired(companions: Companions, source: str, first: str, *, own: str) -> str:
         The table of first sightings.
     own
         Condition over the spine `m` for the accounts that are no others.
+    weighs
+        Whether each pair says how many others share the thing, so that rare things may weigh more.
     """
+    names = ", ".join(f"b.{key}" for key in companions.keys)
+    sharers = f", COUNT(*) OVER (PARTITION BY b.row_id, {names}) AS sharers" if weighs else ""
     match, crowd = (" AND ".join(f"{alias}.{key} = b.{key}" for key in companions.keys) for alias in ("p", "c"))
     return f"""
-SELECT b.*, p.account AS other FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
+SELECT b.*, p.account AS other{sharers} FROM {source} AS b JOIN {INSTANTS} AS i USING (row_id)
 JOIN {first} AS p ON {match} AND p.since <= i.as_of AND p.until > i.as_of
 ANTI JOIN {SPINE} AS m ON m.row_id = b.row_id AND HASH(m.account_id) = p.account AND {own}
 ANTI JOIN (FROM {first} WHERE rank > {companions.most_accounts}) AS c ON {crowd} AND c.since <= i.as_of"""

@@ -62,6 +62,17 @@ def query(table: str, outputs: Mapping[str, str]) -> Step:
     return Step(f"SELECT row_id, {parts} FROM {table} GROUP BY row_id", measures=tuple(outputs))
 
 
+def grouped(source: str, keys: Mapping[str, str], columns: Mapping[str, str], where: Iterable[str]) -> str:
+    """Give the SELECT that groups a table by row and keys."""
+    parts = [f"{sql} AS {name}" for name, sql in (*keys.items(), *columns.items())]
+    conditions = " AND ".join(f"({part})" for part in where)
+    positions = ", ".join(str(1 + index) for index in range(1 + len(keys)))
+    return (
+        f"SELECT {', '.join(['row_id', *parts])} FROM {source}"
+        f"{f' WHERE {conditions}' if conditions else ''} GROUP BY {positions}"
+    )
+
+
 def cut(alias: str) -> str:
     """Write the as-of cut of one table. Coalesced, so that a hash join takes it as a plain comparison."""
     return f"{alias}.visible_at <= x.as_of AND COALESCE({alias}.superseded_at, TIMESTAMP 'infinity') > x.as_of"

@@ -9,24 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.learning.features import FeatureTable
+from membergate.learning.features.peers import PEER_KEYS, PEERS, peer_group_count, peer_groups
 
-TENURE_EDGES_DAYS = (30.0, 180.0)
+TENURE_EDGES_DAYS = PEER_KEYS["tenure"].edges
 """Peers are accounts of like age: newcomers, settling in, settled."""
-PROMOTION_REGIMES = frozenset({"pre_heat", "burst"})
-"""Regimes in which everybody buys more."""
 SHRINKAGE_ROWS = 50.0
 """A peer group of this many rows is believed half, the whole population the other half."""
 CLIP = 6.0
 """Robust deviations beyond this say nothing more; outliers must not own the metric."""
 _TO_SIGMA = 1.4826
-_PEER_GROUPS = (len(TENURE_EDGES_DAYS) + 1) * 2
-
-
-def peer_groups(table: FeatureTable) -> NDArray[np.int64]:
-    """Give each row's peer group: tenure band x (promotion or not), shape (n,), in [0, 6)."""
-    band = np.digitize(table.context["tenure_days"].astype(np.float64), TENURE_EDGES_DAYS)
-    promotion = np.isin(table.context["regime"], list(PROMOTION_REGIMES))
-    return (band * 2 + promotion).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -39,14 +30,17 @@ class ContextSpace:
         Feature ids, the columns.
     centres, scales
         Shape (peer groups, f): median and robust standard deviation of the signed logarithm of each feature.
+    peers
+        The keys that make peers.
     """
 
     features: tuple[str, ...]
     centres: NDArray[np.float64]
     scales: NDArray[np.float64]
+    peers: tuple[str, ...] = PEERS
 
     @classmethod
-    def fit(cls, table: FeatureTable, *, by_peers: bool = True) -> Self:
+    def fit(cls, table: FeatureTable, *, by_peers: bool = True, peers: tuple[str, ...] = PEERS) -> Self:
         """Learn centres and scales from a training table; features that are always absent get centre 0 and scale 1.
 
         Parameters
@@ -55,20 +49,22 @@ class ContextSpace:
             Features of n past applications.
         by_peers
             Whether peer groups have centres of their own; else everyone is everyone's peer.
+        peers
+            The keys that make peers; a model is stored with `PEERS`.
         """
         values = signed_log(table.values)
-        groups = peer_groups(table)
+        groups = peer_groups(table.context, peers)
         everyone = _robust_location(values, (np.zeros(values.shape[1]), np.ones(values.shape[1])))
-        centres = np.empty((_PEER_GROUPS, values.shape[1]))
+        centres = np.empty((peer_group_count(peers), values.shape[1]))
         scales = np.empty_like(centres)
-        for group in range(_PEER_GROUPS):
+        for group in range(len(centres)):
             rows = values[groups == group]
             centre, scale = _robust_location(rows, everyone)
             observed = np.isfinite(rows).sum(axis=0)
             belief = observed / (observed + SHRINKAGE_ROWS) if by_peers else np.zeros(observed.shape)
             centres[group] = belief * centre + (1 - belief) * everyone[0]
             scales[group] = belief * scale + (1 - belief) * everyone[1]
-        return cls(table.features, centres, scales)
+        return cls(table.features, centres, scales, peers)
 
     def transform(self, table: FeatureTable) -> NDArray[np.float64]:
         """Place rows in the space.
@@ -78,7 +74,7 @@ class ContextSpace:
         ndarray of shape (n, f)
             Robust deviations in [-6, 6]; 0 where the feature is absent: an absence is as typical as the peers are.
         """
-        groups = peer_groups(table)
+        groups = peer_groups(table.context, self.peers)
         deviations = (signed_log(table.values) - self.centres[groups]) / self.scales[groups]
         # Rounded, so that the last bit of a logarithm never makes one row differ from the same row in a batch.
         return np.round(np.clip(np.where(np.isfinite(deviations), deviations, 0.0), -CLIP, CLIP), 9)
