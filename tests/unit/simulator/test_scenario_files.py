@@ -195,7 +195,8 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, t
     "text",
     [
         "applicant_share: 1.5", "days: 20", "shares: {G1: 0.9, G2: 0.9}", "crowd: [9, 3]", "evasion: {budget_share: 2}",
-        "evasion: {device_minor: -1}", "drifts: [{change: emerges, day: 390, archetypes: [M1]}]",
+        "evasion: {device_minor: -1}", "evasion: {attempts: 0}",
+        "drifts: [{change: emerges, day: 390, archetypes: [M1]}]",
         "drifts: [{change: rate, day: 3}]", "drifts: [{change: outage, day: 3, table: moods, until_day: 9}]",
         "first_application_day: 390.0", "stream_from_day: 900.0", "accounts: 3", "ring_size: 1.0",
         "promotions: [{name: x, kind: sale, start_day: 9, days: 0, warm_up_days: 1, strength: 1, deal_share: 0}]",

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pytest
 from benchmarks.realism import BOUND, areas, features_of, merchants_in
+from benchmarks.realism_marginals import HOUSEHOLDS, distances, marginals, real
 from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -137,6 +138,15 @@ def test_simple_aggregates_together_tell_much_but_not_all(aggregates: Aggregates
     )
     scores = cross_val_predict(model, matrix, truth, groups=operators, cv=GroupKFold(4), method="predict_proba")[:, 1]
     assert 0.80 < roc_auc_score(truth, scores) < 0.95
+
+
+def test_households_buy_about_as_real_ones_do(tiny: SimulationReport, tmp_path: Path) -> None:
+    """How many units households put into a line, and how long they wait between orders, is near what real ones do."""
+    file = tiny.truth / "truth_accounts.parquet"
+    households = f"SELECT account_id FROM '{file}' WHERE archetype IN {HOUSEHOLDS}"
+    found = distances(marginals(tiny.market, tmp_path / "simulated", households), real(tmp_path))
+    assert found["units in a line"][0] < 0.15
+    assert found["days between an account's orders"][0] < 0.15
 
 
 def test_ids_and_row_order_tell_nothing(tables: duckdb.DuckDBPyConnection) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from benchmarks.deterrence import after_fees, books_under
+from benchmarks.realism_certificates import violations
 from benchmarks.realism_worlds import (
     Applicants,
     applicants_of,
     densest_precision,
+    dips,
+    innocent_places,
     ring_f1,
     selective_labels,
     world_of,
@@ -51,6 +54,26 @@ def test_learning_from_the_accepted_alone_deceives(applicants: Applicants) -> No
     assert found["measured Brier score after, on its accepted"] < found["measured Brier score before, on all"]
     assert found["true area after"] < found["true area before"] - 0.02
     assert found["merchants among the refused after"] < found["merchants among the refused before"]
+
+
+def test_rings_break_certificates_that_take_accounts_for_independent() -> None:
+    """Where merchants are organised, such certificates fail beyond their level and chance; without rings they hold."""
+    together, apart = violations(50, 2_000, rings=True), violations(25, 2_000, rings=False)
+    assert together.interval[0] > 0.05
+    assert apart.interval[0] <= 0.05
+    assert together.uncertified < 25
+
+
+def test_a_naive_rule_on_shared_places_would_hit_the_innocent(world: World) -> None:
+    """Of the places that many accounts share, most are mostly genuine, and so are refused wrongly."""
+    assert innocent_places(world) >= 0.8
+
+
+def test_who_stocks_up_stays_away_and_who_resells_comes_back(world: World) -> None:
+    """After Double Eleven families, bargain hunters, students and group leaders order less, and merchants do not."""
+    found = {name.split()[3]: ratio for name, ratio in dips(world).items()}
+    assert max(found[code] for code in ("G2", "G3", "G6", "G10")) < 0.93
+    assert min(found[code] for code in ("M1", "M2", "M4")) > 0.93
 
 
 def test_caps_and_fees_deter(world: World) -> None:

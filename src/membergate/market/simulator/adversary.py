@@ -40,6 +40,31 @@ class Action(StrEnum):
 ACTIONS: tuple[Action, ...] = tuple(Action)
 
 
+class Disguise(StrEnum):
+    """What else is changed by those who come back after a refusal, beside the account and its telephone."""
+
+    NOTHING = "nothing"
+    DEVICE = "device"
+    """Another device, behind a proxy."""
+    PAYMENT = "payment"
+    """Another payment instrument."""
+    ADDRESS = "address"
+    """The stock place in other words."""
+    EVERYTHING = "everything"
+    """All of these."""
+
+
+DISGUISES: tuple[Disguise, ...] = tuple(Disguise)
+CHANGES: dict[Disguise, frozenset[Action]] = {
+    Disguise.NOTHING: frozenset(),
+    Disguise.DEVICE: frozenset({Action.DEVICES, Action.PROXIES}),
+    Disguise.PAYMENT: frozenset({Action.PAYMENTS}),
+    Disguise.ADDRESS: frozenset({Action.ADDRESS_NOISE}),
+    Disguise.EVERYTHING: frozenset({Action.DEVICES, Action.PROXIES, Action.PAYMENTS, Action.ADDRESS_NOISE}),
+}
+"""The steps that each disguise is made of; `truth_evasions` lists them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evasion:
     """How hard merchants try not to be told apart.
@@ -57,9 +82,12 @@ class Evasion:
         Only businesses whose first application falls on this day or later evade.
     reapplies
         Whether the refused come back, 7 to 21 days later, with another account and changed cues.
+    attempts
+        How often an account that is refused is followed by another one, from 1.
     reason_detail
-        How much a refusal teaches, in [0, 1]: the share of those who come back that change every cue by which they
-        could be known again; the others change the account and the telephone only.
+        How much a refusal teaches, in [0, 1]: the share of those who come back that learn what gave them away, and
+        change every cue by which they could be known again. The others see the outcome only: they change the account
+        and the telephone and, from the second time on, what they believe to work after what their business has tried.
     device_minor, cloud_phone_minor_per_month, proxy_minor_per_month, payment_minor
         Costs of one account's, in minor units.
     address_noise_minor, clean_address_minor, hired_leaf_minor
@@ -76,6 +104,7 @@ class Evasion:
     horizon_days: float = 365.0
     from_day: float = 0.0
     reapplies: bool = False
+    attempts: int = 1
     reason_detail: float = 0.5
     device_minor: int = 30_000
     cloud_phone_minor_per_month: int = 3_000

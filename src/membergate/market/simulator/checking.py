@@ -22,6 +22,7 @@ _LIMITS = {
     "truth_days": (7, 365), "ring_size": (RING_SIZE_LEAST, 10_000), "member_rate_factor": (0, 3),
     "market_price_error": (0, 2), "duplicate_share": (0, 1), "stream_from_day": (0, 4_000), "utc_offset_h": (-12, 14),
 }  # fmt: skip
+_MOST_ATTEMPTS = 6
 _MOST_PROMOTIONS = 100
 
 
@@ -99,6 +100,11 @@ def _check_evasion(scenario: Scenario, where: str) -> None:
         if field.name in {"budget_share", "believed_detection", "reason_detail", "decoy_share", "split_share"}:
             if not 0 <= value <= 1:
                 raise BadInputError(f"evasion.{field.name} cannot be {value}", where=where, allowed="0 to 1")
+        elif field.name == "attempts":
+            if not 1 <= value <= _MOST_ATTEMPTS:
+                raise BadInputError(
+                    f"evasion.attempts cannot be {value}", where=where, allowed=f"1 to {_MOST_ATTEMPTS}"
+                )
         elif value < 0:
             raise BadInputError(f"evasion.{field.name} cannot be {value}", where=where, allowed="from 0")
 

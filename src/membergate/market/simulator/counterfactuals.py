@@ -12,7 +12,7 @@ from membergate.market.simulator.catalogue import price
 from membergate.market.simulator.consequences import bought_behind, scaled
 from membergate.market.simulator.door import ANSWERS, door_that_answers
 from membergate.market.simulator.ordering import Ledger
-from membergate.market.simulator.reapplying import is_spare
+from membergate.market.simulator.reapplying import attempt_of
 from membergate.market.simulator.streams import Floats, Ints
 from membergate.market.simulator.truth import RESOLD
 from membergate.market.simulator.world import World
@@ -52,18 +52,28 @@ def outcomes_of(world: World) -> Iterator[Outcomes]:
     """Give the outcomes of each answer, one answer after the other.
 
     An account's outcome depends on its own answer only, so one answer to everyone tells for each applicant what that
-    answer would have brought while everyone else's stays what it was. Of those who came back under another account, the
-    first application is told as though they had not, and the second by what the new account wanted.
+    answer would have brought while everyone else's stays what it was. Of those who came back under another account,
+    every application is told by what its account wanted from then on, as though they had not come back once more.
     """
-    population, ledger = world.population, world.intended.ledger
-    if not is_spare(population).any():
-        yield from _outcomes(world, ledger)
-        return
-    stayed = replace(ledger, account=population.origin[ledger.account])
-    for first, second in zip(_outcomes(world, stayed), _outcomes(world, ledger), strict=True):
+    attempt = attempt_of(world.population)
+    told = [_outcomes(world, _as_of_attempt(world, attempt, k)) for k in range(int(attempt.max(initial=0)) + 1)]
+    for outcomes in zip(*told, strict=True):
         names = ("benefit_minor", "genuine_value_minor", "loss_minor", "resold_units")
-        merged = {n: np.where(is_spare(population), getattr(second, n), getattr(first, n)) for n in names}
-        yield replace(first, **merged)
+        merged = {n: np.choose(attempt, [getattr(of_attempt, n) for of_attempt in outcomes]) for n in names}
+        yield replace(outcomes[0], **merged)
+
+
+def _as_of_attempt(world: World, attempt: Ints, k: int) -> Ledger:
+    """Give the ledger as though nobody had come back more than k times."""
+    population, ledger = world.population, world.intended.ledger
+    account = np.arange(len(population))
+    stayed = np.where(attempt <= k, account, population.origin)
+    if k:
+        rows = np.flatnonzero(attempt == k)
+        of_origin = account.copy()
+        of_origin[population.origin[rows]] = rows
+        stayed = np.where(attempt <= k, account, of_origin[population.origin])
+    return replace(ledger, account=stayed[ledger.account])
 
 
 def _outcomes(world: World, ledger: Ledger) -> Iterator[Outcomes]:

@@ -56,8 +56,8 @@ def intend(
     private = visits, baskets_of_private_life(visits, population, scenario, catalogue, calendar)
     purchases = purchases_for_resale(population, scenario, catalogue, calendar)
     if campaign is not None and evasion.reapplies:
-        population = with_spares(population)
-        population, more = come_back(population, doorkeeper(population), campaign, scenario)
+        population = with_spares(population, evasion.attempts)
+        population, more = come_back(population, doorkeeper, campaign, scenario)
         purchases, steps = moved(purchases, population), steps.and_more(more)
     belongings = equip(population, scenario, book)
     if campaign is not None:

@@ -14,10 +14,11 @@ from membergate.market.simulator.belongings import OWN, numbered
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.catalogue import AISLE_NAMES, SHELF_NAMES
 from membergate.market.simulator.places import KINDS, REGIONS
-from membergate.market.simulator.reapplying import is_spare, learned
+from membergate.market.simulator.reapplying import is_spare
 from membergate.market.simulator.reviewing import GRADES, SOURCES
 from membergate.market.simulator.streams import NOWHERE, Bools, Floats, Ints, happens, stream, strings_from_letters
 from membergate.market.simulator.tables import Tables, Writer, flags, sparse, whole
+from membergate.market.simulator.trying import EVERYTHING
 from membergate.market.simulator.world import World
 
 _Columns = Callable[[World, Writer, Ints, np.random.Generator], dict[str, pa.Array]]
@@ -98,13 +99,13 @@ def _identities(rng: np.random.Generator, world: World) -> Ints:
     """Papers are a person's; a ring's accounts run mostly on papers of others, a few on the operator's own."""
     population = world.population
     is_bought = (population.ring >= 0) & (rng.random(len(population)) > 0.15 * population.carelessness)
-    is_bought |= learned(population, world.scenario)
+    is_bought |= population.disguise == EVERYTHING
     return np.where(is_bought, numbered(OWN, np.arange(len(population))), numbered(1, population.operator))
 
 
 def _emails(rng: np.random.Generator, world: World) -> Ints:
     population = world.population
-    is_own = (population.ring >= 0) | happens(rng, 0.4, len(population)) | learned(population, world.scenario)
+    is_own = (population.ring >= 0) | happens(rng, 0.4, len(population)) | (population.disguise == EVERYTHING)
     return np.where(is_own, numbered(OWN, np.arange(len(population))), numbered(1, population.operator))
 
 

@@ -70,7 +70,9 @@ class Population:
     effort
         Share of the business's tasks that it still takes part in, 1 unless coordination was lost.
     origin
-        The account whose part it plays: itself, or for one opened after a refusal the refused one.
+        The account whose part it plays: itself, or for one opened after a refusal the first one that was refused.
+    disguise
+        Index into DISGUISES: what was changed beside the account when it took over; 0 for all others.
     """
 
     archetype: Ints
@@ -93,6 +95,7 @@ class Population:
     patience_days: Floats
     effort: Floats
     origin: Ints
+    disguise: Ints
 
     def __len__(self) -> int:
         return len(self.archetype)
@@ -149,6 +152,7 @@ def populate(scenario: Scenario, calendar: Calendar) -> Population:
         patience_days=np.zeros(scenario.accounts),
         effort=np.ones(scenario.accounts),
         origin=np.arange(scenario.accounts),
+        disguise=np.zeros(scenario.accounts, dtype=np.int64),
     )
 
 

@@ -14,7 +14,7 @@ from membergate.market.simulator.adversary import Evasion
 from membergate.market.simulator.archetypes import ARCHETYPES
 from membergate.market.simulator.drift import Drift
 
-SIMULATOR_VERSION = 2
+SIMULATOR_VERSION = 3
 """Raised by any change that alters a table for a given seed."""
 
 
