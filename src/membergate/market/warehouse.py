@@ -168,6 +168,7 @@ def session(spill: Path, *, memory_limit: str | None = None, threads: int | None
         settings["threads"] = threads
     connection = duckdb.connect(":memory:", config=settings)  # type: ignore[arg-type] # ints are taken too
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would write into a log
     return connection
 
 

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-import numpy as np
-from numpy.typing import NDArray
-
-from membergate.deciding.policy import Policy, counterfactual, decide
+from membergate.deciding import velocity
+from membergate.deciding.policy import Policy, decide, hear, way_out
 from membergate.deciding.policy.reviewing import without_review
 from membergate.deciding.velocity import Scope
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, PolicyError, UnknownSubjectError
-from membergate.domain.evidence import Absence, Evidence, EvidenceValue
+from membergate.domain.evidence import Evidence
 from membergate.domain.instants import Clock, format_instant
-from membergate.learning.features import FeatureTable
-from membergate.learning.identity import OperatorTable
-from membergate.learning.model import IdentificationModel, Testimony
-from membergate.operations.history import Applications, History, aware
+from membergate.learning.features import Spine
+from membergate.learning.model import IdentificationModel
+from membergate.operations.history import Application, Applications, History
+from membergate.operations.ledger import Ledger
 from membergate.operations.list_witness import ListWitness
-from membergate.operations.testimony import Witnesses
 from membergate.operations.velocity import VelocityWitness
+from membergate.operations.witnessing import KeptTestimony, Look, Witnessed, look_at, spine_of, witness, witnessed_in
+from membergate.store import LetIn
 
-STRONGEST_CONTRIBUTIONS = 8
-"""How many contributions a decision records."""
+ALWAYS = ("merchant_probability", "risk_score")
+"""Evidence that every decision speaks of."""
+_VELOCITY_NAMES = frozenset(velocity.NAMES)
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class AdmissionRequest:
     as_of: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """One application with everything that was known about it.
 
     Parameters
     ----------
-    row
-        Its row among the applications.
+    application
+        Which.
     operator_id
         Its operator as of the application.
     evidence
@@ -66,62 +66,10 @@ class Case:
         What moved the score, by column, strongest first.
     """
 
-    row: int
+    application: Application
     operator_id: str
     evidence: dict[str, Evidence]
     contributions: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look at applications: their operators, features, and what the model says of them; a row an application."""
-
-    operators: OperatorTable
-    table: FeatureTable
-    testimony: Testimony
-
-
-class Ledger:
-    """Who holds a membership as of an instant: by the market's own record, or because this desk admitted them.
-
-    Parameters
-    ----------
-    history
-        The loaded market with its memberships.
-    memberships_until
-        Memberships from here on are left out: they are what another door gave, when this one is being measured.
-    """
-
-    def __init__(self, history: History, memberships_until: datetime | None = None) -> None:
-        self._spans = history.holders(memberships_until)
-        self._admitted: dict[str, np.datetime64] = {}
-
-    def holders(self, account_ids: Sequence[str], as_of: np.datetime64) -> int:
-        """Count the accounts that hold a membership as of an instant, or were given one before it."""
-        return sum(self._holds(account, as_of) for account in account_ids)
-
-    def holds(self, account_id: str, as_of: datetime) -> bool:
-        """Tell whether an account holds a membership as of an instant by the market's record alone."""
-        instant = np.datetime64(as_of.replace(tzinfo=None), "us")
-        return any(start <= instant < end for start, end in self._spans.get(account_id, ()))
-
-    def accounts(self, as_of: datetime) -> tuple[str, ...]:
-        """Name the accounts that hold a membership as of an instant by the market's record, in alphabetical order."""
-        return tuple(sorted(account for account in self._spans if self.holds(account, as_of)))
-
-    def admit(self, account_id: str, as_of: np.datetime64) -> None:
-        """Remember an admission."""
-        self._admitted[account_id] = min(as_of, self._admitted.get(account_id, as_of))
-
-    def forget(self) -> None:
-        """Forget what this desk admitted; the market's memberships stay."""
-        self._admitted.clear()
-
-    def _holds(self, account_id: str, as_of: np.datetime64) -> bool:
-        given = self._admitted.get(account_id)
-        if given is not None and given < as_of:
-            return True
-        return any(start <= as_of < end for start, end in self._spans.get(account_id, ()))
 
 
 class AdmissionDesk:
@@ -145,6 +93,9 @@ class AdmissionDesk:
         Policies that decide as of instants at which the judge is not in effect, the first that is.
     shadows
         Policies that decide beside the judge and only count; see `shadow_counts`.
+    let_in
+        Whom the door let in, by its record; asked about those that come without an application. Where None, only what
+        this desk did counts.
     """
 
     def __init__(
@@ -159,6 +110,7 @@ class AdmissionDesk:
         velocity: VelocityWitness | None = None,
         standby: Sequence[Policy] = (),
         shadows: Sequence[Policy] = (),
+        let_in: LetIn | None = None,
     ) -> None:
         self.history = history
         self.model = model
@@ -169,6 +121,11 @@ class AdmissionDesk:
         self.velocity = velocity or VelocityWitness(None)
         self.standby = tuple(standby)
         self.shadows = tuple(shadows)
+        self.let_in = let_in
+        self.names = frozenset({*ALWAYS, *(name for one in (policy, *standby, *shadows) for name in one.kinds)})
+        """The evidence that its policies read."""
+        self.kept = KeptTestimony(self.names)
+        """What was witnessed lately about those who came to the door."""
         self.unreviewed: frozenset[str] = frozenset()
         """Applications for which reviewers have no time: they are decided without the choice of a review."""
         self.is_explaining = True
@@ -216,10 +173,7 @@ class AdmissionDesk:
 
     def look(self, applications: Applications) -> Look:
         """Look at applications, each as of its own submission."""
-        spine = applications.spine
-        operators = self.history.operators(spine)
-        table = self.history.features(spine, operators, self.model.norms, self.model.features)
-        return Look(operators, table, self.model.witness(table))
+        return look_at(self.history, self.model, applications.spine)
 
     def decide_with_evidence(
         self, applications: Applications, look: Look | None = None
@@ -236,15 +190,11 @@ class AdmissionDesk:
         look
             What `look` has seen of them, if it was asked already.
         """
-        self.ledger.forget()
         if self.lists is not None:
             self.lists.refresh()
-        trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
-        for case in self._cases(applications, look or self.look(applications)):
-            decision = self.decision_on(applications, case)
-            if decision.disposition in HOLDERS and applications.submitted_at[case.row] >= trained_until:
-                self.ledger.admit(decision.account_id, applications.known_at[case.row])
-            yield case, decision
+        found = (applications.one(row) for row in range(len(applications)))
+        seen = witnessed_in(look or self.look(applications), self.model, self.model_version)
+        return self._decided(found, seen, self.unreviewed)
 
     def decide(self, request: AdmissionRequest, clock: Clock) -> Decision:
         """Decide one application, or an account as though it applied now: the decision that a batch would make.
@@ -256,9 +206,8 @@ class AdmissionDesk:
         BadInputError
             If the request names both an application and an instant.
         """
-        decided_at = clock()
-        _, decision = self.decide_asked(request, decided_at)
-        return replace(decision, decided_at=decided_at)
+        _, decision = self.decide_asked(request, clock())
+        return decision
 
     def decide_asked(self, request: AdmissionRequest, now: datetime) -> tuple[Case, Decision]:
         """Decide what a request asks, and give everything that was witnessed beside it.
@@ -270,86 +219,136 @@ class AdmissionDesk:
         BadInputError
             If the request names both an application and an instant.
         """
-        if not self.history.has_account(request.account_id):
+        if self.lists is not None:
+            self.lists.refresh()
+        asked, is_present = self._asked(request, now), request.as_of is None
+        applications = self._with_company(asked)
+        found = [self._kept(application, is_present=is_present) for application in applications]
+        missing = [one for one, known in zip(applications, found, strict=True) if known is None]
+        spine = spine_of([(one.account_id, one.submitted_at) for one in missing])
+        told = self._witness(spine) if missing else iter(())
+        whole = [next(told) if known is None else known for known in found]
+        for one, witnessed in zip(applications, whole, strict=True):
+            self.kept.keep(witnessed, is_present=is_present and not one.application_id)
+        return self._last_of(applications, whole, now, self.unreviewed)
+
+    def decide_at_once(self, request: AdmissionRequest, now: datetime) -> Decision | None:
+        """Decide what a request asks on kept testimony alone; None where something must be looked up first.
+
+        Any thread may ask at any time: nothing is waited for, and nothing but memory is read.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If the account or the application is unknown, or the application belongs to another account.
+        BadInputError
+            If the request names both an application and an instant.
+        """
+        if not self.velocity.is_local and not _VELOCITY_NAMES.isdisjoint(self.names):
+            return None
+        asked, is_present = self._asked(request, now), request.as_of is None
+        applications = self._with_company(asked)
+        kept = (self._kept(application, is_present=is_present) for application in applications)
+        found = [known for known in kept if known is not None]
+        if len(found) < len(applications):
+            return None
+        if not asked.application_id and self.let_in is not None and not self.let_in.is_ready:
+            return None
+        return self._last_of(applications, found, now, frozenset())[1]
+
+    def testify(self, account_ids: Sequence[str], as_of: datetime) -> Iterator[Witnessed]:
+        """Compute what is witnessed about accounts as of one instant, in order."""
+        return self._witness(spine_of([(account_id, as_of) for account_id in account_ids]))
+
+    def witness(self, account_ids: Sequence[str], as_of: datetime) -> Iterator[Case]:
+        """Give everything that is witnessed about accounts as of one instant, as at an admission then, in order."""
+        ledger = self.ledger.anew()
+        for witnessed in self.testify(account_ids, as_of):
+            yield self._case(Application("", witnessed.account_id, as_of, as_of), witnessed, ledger)
+
+    def _witness(self, spine: Spine) -> Iterator[Witnessed]:
+        return witness(self.history, self.model, self.model_version, spine)
+
+    def _last_of(
+        self,
+        applications: Sequence[Application],
+        witnessed: Sequence[Witnessed],
+        now: datetime,
+        unreviewed: frozenset[str],
+    ) -> tuple[Case, Decision]:
+        *_, (case, decision) = self._decided(applications, witnessed, unreviewed, now)
+        if not case.application.application_id and decision.disposition in HOLDERS:
+            self.ledger.let_in(decision.account_id, decision.as_of)
+        return case, decision
+
+    def _decided(
+        self,
+        applications: Iterable[Application],
+        witnessed: Iterable[Witnessed],
+        unreviewed: frozenset[str],
+        decided_at: datetime | None = None,
+    ) -> Iterator[tuple[Case, Decision]]:
+        ledger, trained_until = self.ledger.anew(), self.model.lineage.trained_until
+        for application, told in zip(applications, witnessed, strict=True):
+            case = self._case(application, told, ledger)
+            decision = self.decision_on(
+                case, is_reviewed=application.application_id not in unreviewed, decided_at=decided_at
+            )
+            if decision.disposition in HOLDERS and application.submitted_at >= trained_until:
+                ledger.admit(decision.account_id, application.known_at)
+            yield case, decision
+
+    def _asked(self, request: AdmissionRequest, now: datetime) -> Application:
+        roll = self.history.roll
+        if not roll.has_account(request.account_id):
             raise UnknownSubjectError(
                 f"no account {request.account_id[:64]!r} was loaded",
                 next_step="membergate ingest the market that holds it",
             )
-        asked = self._asked(request, now)
-        *_, last = self.decide_with_evidence(self._with_company(asked))
-        return last
-
-    def witness(self, account_ids: Sequence[str], as_of: datetime) -> Iterator[Case]:
-        """Give everything that is witnessed about accounts as of one instant, as at an admission then, in order."""
-        names = np.array(account_ids, dtype=np.str_)
-        instants = np.full(names.size, np.datetime64(as_of.replace(tzinfo=None), "us"))
-        applications = Applications(names, names, instants, instants, np.full(names.size, ""))
-        return self._cases(applications, self.look(applications))
-
-    def _asked(self, request: AdmissionRequest, now: datetime) -> Applications:
         if request.application_id is not None and request.as_of is not None:
             raise BadInputError(
                 "an application is decided as of its own submission", allowed="application_id or as_of, not both"
             )
         if request.application_id is not None:
-            found = self.history.application(request.application_id)
-            if found.account_ids[0] != request.account_id:
+            found = roll.application(request.application_id)
+            if found.account_id != request.account_id:
                 raise UnknownSubjectError(
                     f"application {request.application_id!r} belongs to another account than {request.account_id!r}"
                 )
             return found
-        mine = self.history.applications_of(request.account_id)
-        if len(mine) and request.as_of is None:
-            return mine.take(np.arange(len(mine)) == len(mine) - 1)
-        instant = np.array([(request.as_of or now).replace(tzinfo=None)], dtype="datetime64[us]")
-        return Applications(np.array([""]), np.array([request.account_id]), instant, instant, np.array([""]))
+        mine = () if request.as_of is not None else roll.applications_of(request.account_id)
+        instant = request.as_of or now
+        return mine[-1] if mine else Application("", request.account_id, instant, instant)
 
-    def _with_company(self, asked: Applications) -> Applications:
+    def _with_company(self, asked: Application) -> list[Application]:
         """Put before one application those that could have used up its operator's cap, and theirs, and so on."""
-        trained_until = np.datetime64(self.model.lineage.trained_until.replace(tzinfo=None), "us")
+        trained_until, links = self.model.lineage.trained_until, self.history.links
         met: set[str] = set()
-        company: list[Applications] = []
-        to_meet = self._members_of(asked)
+        company: dict[str, Application] = {}
+        to_meet = {asked.account_id, *links.members_of(asked.account_id, asked.submitted_at)}
         while to_meet:
             account = to_meet.pop()
             met.add(account)
-            theirs = self.history.applications_of(account)
-            earlier = (theirs.submitted_at < asked.submitted_at[0]) & (theirs.submitted_at >= trained_until)
-            company.append(theirs.take(earlier & (theirs.application_ids != asked.application_ids[0])))
-            to_meet |= self._members_of(company[-1]) - met
-        return Applications.joined([*company, asked])
+            for theirs in self.history.roll.applications_of(account):
+                is_earlier = trained_until <= theirs.submitted_at < asked.submitted_at
+                if is_earlier and theirs.application_id != asked.application_id:
+                    company[theirs.application_id] = theirs
+                    to_meet |= {*links.members_of(theirs.account_id, theirs.submitted_at)} - met
+        return [*sorted(company.values(), key=lambda one: (one.submitted_at, one.application_id)), asked]
 
-    def _members_of(self, applications: Applications) -> set[str]:
-        table = self.history.operators(applications.spine)
-        return {member for row in range(len(applications)) for member in table.members(row)}
+    def _kept(self, application: Application, *, is_present: bool) -> Witnessed | None:
+        find = self.kept.lately if is_present and not application.application_id else self.kept.exactly
+        return find(application.account_id, application.submitted_at)
 
-    def _cases(self, applications: Applications, look: Look) -> Iterator[Case]:
-        spine = applications.spine
-        operators, table, testimony = look.operators, look.table, look.testimony
-        witnesses = Witnesses(table, testimony, self.model, self.model_version)
-        names = {name for policy in (self.policy, *self.standby, *self.shadows) for name in policy.kinds}
-        for row in range(len(applications)):
-            operator_id = str(operators.operator_ids[row])
-            evidence = witnesses.about(row, self._about_operator(table, operators, row))
-            if self.lists is not None:
-                evidence |= self.lists.about(str(spine.account_ids[row]), operator_id, aware(spine.as_of[row]))
-            subjects = {Scope.ACCOUNT: (str(spine.account_ids[row]),), Scope.OPERATOR: operators.members(row)}
-            evidence |= self.velocity.about(subjects, aware(spine.as_of[row]), names)
-            yield Case(row, operator_id, evidence, _strongest(testimony.contributions[row], testimony.columns))
-
-    def _about_operator(
-        self, table: FeatureTable, operators: OperatorTable, row: int
-    ) -> dict[str, EvidenceValue | Absence]:
-        as_of = table.spine.as_of[row]
-        account = str(table.spine.account_ids[row])
-        others = [member for member in operators.members(row) if member != account]
-        holders = self.ledger.holders(others, as_of)
-        recent = table.values[row, table.features.index("L2")] if "L2" in table.features else np.nan
-        return {
-            "operator_accounts": float(len(others) + 1),
-            "operator_holders": float(holders),
-            "operator_recent_applications": float(recent) if np.isfinite(recent) else Absence.NOT_OBSERVED,
-        }
+    def _case(self, application: Application, witnessed: Witnessed, ledger: Ledger) -> Case:
+        as_of, account_id = application.submitted_at, application.account_id
+        holders = self._holders(witnessed, as_of, ledger, is_present=not application.application_id)
+        evidence = {**witnessed.evidence, holders.name: holders}
+        if self.lists is not None:
+            evidence |= self.lists.about(account_id, witnessed.operator_id, as_of)
+        subjects = {Scope.ACCOUNT: (account_id,), Scope.OPERATOR: witnessed.members}
+        evidence |= self.velocity.about(subjects, as_of, self.names)
+        return Case(application, witnessed.operator_id, evidence, witnessed.contributions)
 
     def _count_shadows(self, case: Case, decision: Decision) -> None:
         for shadow in self.shadows:
@@ -363,47 +362,68 @@ class AdmissionDesk:
                 )
                 self.shadow_counts[version_of(shadow), decision.disposition, verdict.disposition] += 1
 
-    def decision_on(self, applications: Applications, case: Case) -> Decision:
-        """Ask the policy about one case, and write down what it says."""
-        as_of = aware(applications.submitted_at[case.row])
-        account_id, evidence = str(applications.account_ids[case.row]), case.evidence
+    def holders_of(self, witnessed: Witnessed, at: datetime) -> Evidence:
+        """Say how many other accounts of an account's operator hold a membership at present."""
+        return self._holders(witnessed, at, self.ledger, is_present=True)
+
+    def _holders(self, witnessed: Witnessed, at: datetime, ledger: Ledger, *, is_present: bool) -> Evidence:
+        others = {member for member in witnessed.members if member != witnessed.account_id}
+        holders = ledger.holders(others, at, is_present=is_present)
+        if is_present and others and self.let_in is not None:
+            by_the_door = self.let_in.before(sorted(others), at)
+            holders += len(by_the_door) - ledger.holders(by_the_door, at, is_present=True)
+        return Evidence("operator_holders", float(holders), "identity", at)
+
+    def decision_on(self, case: Case, *, is_reviewed: bool = True, decided_at: datetime | None = None) -> Decision:
+        """Ask the policy about one case, and write down what it says.
+
+        Parameters
+        ----------
+        case
+            The case.
+        is_reviewed
+            Whether reviewers have time; without, the choice of a review is not there.
+        decided_at
+            When; from when the application was known where None.
+        """
+        application, evidence = case.application, case.evidence
+        as_of, account_id = application.submitted_at, application.account_id
         policy = self.policy_at(as_of)
         no_time: tuple[Evidence, ...] = ()
-        if str(applications.application_ids[case.row]) in self.unreviewed:
+        if not is_reviewed:
             policy = without_review(policy)
             no_time = (Evidence("has_review_place", value=False, origin="reviews", observed_at=as_of),)
         lottery, snoozed = draw(case.operator_id, policy), policy.snoozed_for(account_id, as_of)
-        verdict = decide(policy, Checkpoint.ADMISSION, evidence, lottery=lottery, snoozed=snoozed)
-        read = (*(evidence[name] for name in sorted(verdict.read) if name in evidence), *no_time)
-        decision = Decision(
-            decision_id="",
+        hearing = hear(policy, Checkpoint.ADMISSION, evidence, snoozed)
+        verdict = hearing.judged(lottery).verdict
+        read = (*(evidence[name] for name in verdict.read if name in evidence), *no_time)
+        versions = version_of(policy), self.model_version
+        return Decision(
+            decision_id=_decision_id(application, case, read, versions),
             checkpoint=Checkpoint.ADMISSION,
-            application_id=str(applications.application_ids[case.row]) or None,
+            application_id=application.application_id or None,
             order_id=None,
             account_id=account_id,
             operator_id=case.operator_id,
-            decided_at=aware(applications.known_at[case.row]),
+            decided_at=decided_at or application.known_at,
             as_of=as_of,
             disposition=verdict.disposition,
             merchant_probability=_value(evidence["merchant_probability"]),
             risk_score=_value(evidence["risk_score"]),
             reason_codes=verdict.reason_codes,
             evidence=read,
-            counterfactual=counterfactual(
-                policy, Checkpoint.ADMISSION, evidence, verdict, lottery=lottery, snoozed=snoozed
-            )
+            counterfactual=way_out(hearing, evidence, verdict.disposition, lottery=lottery)
             if self.is_explaining
             else None,
             caps=verdict.caps,
-            policy_version=version_of(policy),
-            model_version=self.model_version,
-            promotion_id=str(applications.promotion_ids[case.row]) or None,
+            policy_version=versions[0],
+            model_version=versions[1],
+            promotion_id=application.promotion_id or None,
             degraded=verdict.degraded,
             explore=verdict.explore,
             propensity=verdict.propensity,
             contributions=case.contributions,
         )
-        return replace(decision, decision_id=_decision_id(decision))
 
 
 def draw(operator_id: str, policy: Policy) -> float:
@@ -414,35 +434,26 @@ def draw(operator_id: str, policy: Policy) -> float:
 
 def version_of(policy: Policy) -> str:
     """Give name, version and digest of a policy."""
-    return f"{policy.name}-{policy.version}-{policy.digest[:12]}"
+    return policy.full_version
 
 
-def _decision_id(decision: Decision) -> str:
+def _decision_id(application: Application, case: Case, read: Iterable[Evidence], versions: tuple[str, str]) -> str:
     """Name a decision by what was asked, by whom it was judged, and on what evidence.
 
     The same question on the same evidence has the same name; late data that changes the evidence makes a new decision
     and never a second meaning of an old one.
     """
     asked = (
-        decision.checkpoint,
-        decision.application_id or "",
-        decision.account_id,
-        decision.operator_id,
-        format_instant(decision.as_of),
-        decision.policy_version,
-        decision.model_version,
-        *(f"{witnessed.name}={witnessed.value!r}" for witnessed in decision.evidence),
-        *(f"{name}={value!r}" for name, value in decision.contributions),
+        Checkpoint.ADMISSION,
+        application.application_id,
+        application.account_id,
+        case.operator_id,
+        format_instant(application.submitted_at),
+        *versions,
+        *[f"{witnessed.name}={witnessed.value!r}" for witnessed in read],
+        *[f"{name}={value!r}" for name, value in case.contributions],
     )
     return "d-" + sha256("|".join(asked).encode()).hexdigest()[:24]
-
-
-def _strongest(contributions: NDArray[np.float64], columns: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
-    order = np.lexsort((np.arange(contributions.size), -np.abs(contributions)))[:STRONGEST_CONTRIBUTIONS]
-    # Rounded: the last bits of a sum over trees mean nothing and would make two equal decisions look different.
-    return tuple(
-        (columns[index], round(float(contributions[index]), 6)) for index in order if contributions[index] != 0
-    )
 
 
 def _value(evidence: Evidence) -> float | None:

@@ -102,6 +102,7 @@ def live_desk(
         velocity=VelocityWitness.now(workspace) if record is None else VelocityWitness(record.velocity),
         standby=earlier_policies(workspace) if is_dated else (),
         shadows=shadow_policies(workspace),
+        let_in=None if record is None else record.let_in,
     )
 
 

@@ -15,12 +15,14 @@ from membergate.domain.labels import EVALUATING_GRADES, LabelGrade
 from membergate.learning.model import IdentificationModel, LabelSet, load_model
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.space import TENURE_EDGES_DAYS
-from membergate.operations.admission import AdmissionDesk, Case, Ledger, Look
+from membergate.operations.admission import AdmissionDesk, Case
 from membergate.operations.history import Applications, History
 from membergate.operations.learn import held_out
+from membergate.operations.ledger import Ledger
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import STRICT, shipped_policy
 from membergate.operations.without_labels import Later
+from membergate.operations.witnessing import Look
 from membergate.operations.workspace import Workspace
 from membergate.verification.losses import WINDOW_DAYS
 from membergate.verification.prediction_powered import Population

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
-import numpy as np
 import structlog
 
 from membergate.domain.decision import Decision
+from membergate.domain.disposition import Disposition
 from membergate.domain.errors import MembergateError
 from membergate.domain.evidence import Absence, Evidence
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionDesk, AdmissionRequest, Case
-from membergate.operations.history import Applications
+from membergate.operations.history import Application
 from membergate.operations.reviewing import ReviewBudget
 
 _log = structlog.get_logger("membergate.admission")
@@ -68,6 +69,27 @@ class FailOpenDesk:
             _log.error("witness_failed", account_id=request.account_id, error=f"{type(error).__name__}: {error}")
         return self._degraded(request, clock)
 
+    def decide_at_once(self, request: AdmissionRequest, now: datetime) -> Decision | None:
+        """Decide from memory alone, as the desk does; None where something must be looked up, counted or mended first.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If the account or the application is unknown.
+        BadInputError
+            If the request names both an application and an instant.
+        PolicyError
+            If no policy is in effect.
+        """
+        try:
+            decision = self.desk.decide_at_once(request, now)
+        except MembergateError:
+            raise
+        except Exception:  # noqa: BLE001  # whoever asks again gets the answer that fails open
+            return None
+        is_counted = self._budget is not None and decision is not None and decision.disposition is Disposition.REVIEW
+        return None if is_counted else decision
+
     def _within(self, budget: ReviewBudget, decision: Decision, request: AdmissionRequest, clock: Clock) -> Decision:
         def unreviewed() -> Decision:
             self.desk.unreviewed = frozenset({decision.application_id or ""})
@@ -87,10 +109,8 @@ class FailOpenDesk:
         holders = float(sum(self.desk.ledger.holds(other, as_of) for other in others))
         said["operator_holders"] = Evidence("operator_holders", holders, "identity", as_of)
         said["operator_accounts"] = Evidence("operator_accounts", float(len(others) + 1), "identity", as_of)
-        instant = np.array([as_of.replace(tzinfo=None)], dtype="datetime64[us]")
-        names = np.array([request.application_id or ""]), np.array([request.account_id])
-        asked = Applications(*names, instant, instant, np.array([""]))
-        decision = self.desk.decision_on(asked, Case(0, operator.operator_id, said, ()))
+        asked = Application(request.application_id or "", request.account_id, as_of, as_of)
+        decision = self.desk.decision_on(Case(asked, operator.operator_id, said, ()))
         return replace(decision, decided_at=now)
 
 

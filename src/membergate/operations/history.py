@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Self
 
 import duckdb
@@ -18,6 +20,27 @@ from membergate.learning.identity import LinkIndex, OperatorTable
 from membergate.market.warehouse import Warehouse
 
 _MICROSECONDS = "datetime64[us]"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application, or an account as though it applied at an instant: that has no id.
+
+    Parameters
+    ----------
+    application_id, account_id
+        Which, and whose.
+    submitted_at, known_at
+        When it was submitted, and when the platform came to know it; aware.
+    promotion_id
+        The promotion that it names; empty for none.
+    """
+
+    application_id: str
+    account_id: str
+    submitted_at: datetime
+    known_at: datetime
+    promotion_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,20 +78,70 @@ class Applications:
             self.promotion_ids[rows],
         )
 
-    @classmethod
-    def joined(cls, parts: Sequence[Applications]) -> Applications:
-        """Put applications together, ordered by submission, then id; the last part stays last."""
-        *company, last = ([getattr(part, field.name) for field in fields(cls)] for part in parts)
-        if not company:
-            return parts[-1]
-        columns = [np.concatenate(column) for column in zip(*company, strict=True)]
-        order = np.lexsort((columns[0], columns[2]))
-        return cls(*(np.concatenate([column[order], end]) for column, end in zip(columns, last, strict=True)))
+    def one(self, row: int) -> Application:
+        """Give one of them."""
+        return Application(
+            str(self.application_ids[row]),
+            str(self.account_ids[row]),
+            aware(self.submitted_at[row]),
+            aware(self.known_at[row]),
+            str(self.promotion_ids[row]),
+        )
 
     @property
     def spine(self) -> Spine:
         """Who is asked about: each application's account, as of its own submission."""
         return Spine(self.application_ids, self.account_ids, self.submitted_at)
+
+
+class Roll:
+    """Who is known, and who applied when: looked up in memory, since the door asks for each applicant.
+
+    Parameters
+    ----------
+    account_ids
+        Every account that was loaded.
+    applications
+        Every application, in order.
+    """
+
+    def __init__(self, account_ids: frozenset[str], applications: Applications) -> None:
+        self._account_ids = account_ids
+        self._applications = applications
+        self._row_of = {name: row for row, name in enumerate(applications.application_ids.tolist())}
+        self._rows_of: dict[str, list[int]] = {}
+        for row, account_id in enumerate(applications.account_ids.tolist()):
+            self._rows_of.setdefault(account_id, []).append(row)
+
+    @property
+    def account_ids(self) -> Collection[str]:
+        """Every account that was loaded."""
+        return self._account_ids
+
+    def has_account(self, account_id: str) -> bool:
+        """Tell whether the account was ever loaded."""
+        return account_id in self._account_ids
+
+    def application(self, application_id: str) -> Application:
+        """Find one application.
+
+        Raises
+        ------
+        UnknownSubjectError
+            If nobody submitted it.
+        """
+        row = self._row_of.get(application_id)
+        if row is None:
+            raise UnknownSubjectError(f"no application {application_id!r} was loaded", next_step="membergate ingest")
+        return self._applications.one(row)
+
+    def applications_of(self, account_id: str) -> tuple[Application, ...]:
+        """Give an account's applications by submission, then id; none where it never applied."""
+        return tuple(self._applications.one(row) for row in self._rows_of.get(account_id, ()))
+
+    def applicants(self) -> Iterator[Application]:
+        """Give every application, the latest first."""
+        return (self._applications.one(row) for row in reversed(range(len(self._applications))))
 
 
 class History:
@@ -94,6 +167,18 @@ class History:
         history.warehouse, history.connection, history.links = warehouse, connection, links
         return history
 
+    def apart(self, *, threads: int | None = None) -> History:
+        """Give the same market with a connection of its own, for work beside this one."""
+        other = copy(self)
+        other.connection = self.warehouse.connect(threads=threads)
+        return other
+
+    @cached_property
+    def roll(self) -> Roll:
+        """Who is known and who applied, read into memory once."""
+        rows = self._rows("SELECT DISTINCT account_id FROM accounts")
+        return Roll(frozenset(row[0] for row in rows), self.applications())
+
     @property
     def last_instant(self) -> datetime:
         """The latest instant at which anything became known."""
@@ -115,27 +200,6 @@ class History:
             until=_naive(until),
         )
         return _applications(rows)
-
-    def applications_of(self, account_id: str) -> Applications:
-        """Find an account's applications; none where it never applied."""
-        return self._applications_of("account_id", account_id)
-
-    def application(self, application_id: str) -> Applications:
-        """Find one application.
-
-        Raises
-        ------
-        UnknownSubjectError
-            If nobody submitted it.
-        """
-        found = self._applications_of("application_id", application_id)
-        if not len(found):
-            raise UnknownSubjectError(f"no application {application_id!r} was loaded", next_step="membergate ingest")
-        return found.take(np.arange(len(found)) == 0)
-
-    def has_account(self, account_id: str) -> bool:
-        """Tell whether the account was ever loaded."""
-        return bool(self._rows("SELECT 1 FROM accounts WHERE account_id = $account_id LIMIT 1", account_id=account_id))
 
     def accounts(self, as_of: datetime) -> Spine:
         """Give every account that was registered by an instant, as of that instant."""
@@ -214,20 +278,6 @@ class History:
     def features(self, spine: Spine, operators: OperatorTable, norms: Norms, only: Sequence[str]) -> FeatureTable:
         """Compute the named features for every row, as of its own instant."""
         return compute(self.connection, spine, norms, operators, tuple(only))
-
-    def _applications_of(self, column: str, value: str) -> Applications:
-        everything = self.warehouse.columns()["applications"]
-        promotion = "promotion_id" if "promotion_id" in everything else "NULL"
-        return _applications(
-            self._rows(
-                f"SELECT application_id, account_id, submitted_at, visible_at, coalesce({promotion}, '') "
-                "FROM applications "
-                f"WHERE {column} = $value "
-                "QUALIFY row_number() OVER (PARTITION BY application_id ORDER BY visible_at) = 1 "
-                "ORDER BY submitted_at, application_id",
-                value=value,
-            )
-        )
 
     def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self.connection.execute(sql, parameters).fetchall()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cached_property
+from threading import Lock
 from typing import Self
 
 from membergate.deciding.lists import ListEntry, RiskLists, Subject, SubjectType
@@ -43,6 +45,7 @@ class ListWitness:
         self._lists = RiskLists.of(())
         self._seen_with: dict[str, list[tuple[Subject, datetime]]] = {}
         self._looked_for: set[Subject] = set()
+        self._lock = Lock()
 
     @classmethod
     def now(cls, workspace: Workspace, history: History) -> Self:
@@ -57,17 +60,19 @@ class ListWitness:
         """Take over what changed in the record since the last time."""
         if self._record is None:
             return
-        changed, self._number = self._record.changed_since(self._number)
-        self.take(changed)
+        with self._lock:
+            changed, number = self._record.changed_since(self._number)
+            self.take(changed)
+            self._number = number
 
     def take(self, entries: Iterable[ListEntry]) -> None:
         """Take over entries; one that is known already is replaced."""
         taken = {entry.entry_id: entry for entry in entries}
         if not taken:
             return
+        self._look_for({entry.subject for entry in taken.values()} - self._looked_for)
         self._entries |= taken
         self._lists = RiskLists.of(self._entries.values())
-        self._look_for({entry.subject for entry in taken.values()} - self._looked_for)
 
     def about(self, account_id: str, operator_id: str, as_of: datetime) -> dict[str, Evidence]:
         """Give `list_allow`, `list_watch` and `list_deny` for an account and its operator as of an instant."""
@@ -75,10 +80,14 @@ class ListWitness:
         subjects |= {token for token, since in self._seen_with.get(account_id, ()) if since <= as_of}
         return {witnessed.name: witnessed for witnessed in self._lists.standing(subjects, as_of).evidence()}
 
+    @cached_property
+    def _elsewhere(self) -> History:
+        return self._history.apart()  # the desk uses the other connection, in a thread of its own
+
     def _look_for(self, subjects: set[Subject]) -> None:
         for subject_type, places in TOKENS.items():
             keys = sorted(subject.key for subject in subjects if subject.subject_type is subject_type)
             for table, column in places:
-                for account_id, key, since in self._history.first_seen(table, column, keys):
+                for account_id, key, since in self._elsewhere.first_seen(table, column, keys) if keys else ():
                     self._seen_with.setdefault(account_id, []).append((Subject(subject_type, key), since))
         self._looked_for |= subjects

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
@@ -15,12 +14,13 @@ from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, UnknownSubjectError
 from membergate.domain.evidence import Absence, Evidence
 from membergate.domain.membership import MemberStanding, Standing
-from membergate.operations.admission import AdmissionDesk, Case
+from membergate.operations.admission import ALWAYS, AdmissionDesk, Case
+from membergate.operations.witnessing import Witnessed
 from membergate.store import OperationalRecord
 
 _log = structlog.get_logger("membergate.members")
 _ACCOUNTS_AT_ONCE = 500
-_ALWAYS = ("merchant_probability", "risk_score")
+_HOLDERS = "operator_holders"
 _AFTER_A_SWEEP = {
     Disposition.SUSPEND_BENEFIT: Standing.SUSPENDED,
     Disposition.TERMINATE: Standing.TERMINATED,
@@ -66,10 +66,6 @@ class Members:
         Witnesses.
     record
         Knows what was decided.
-    longest_age
-        For how long testimony is used again: what is loaded changes with the next ingest only.
-    most
-        How many accounts are kept in memory, those asked last.
     lock
         Held while the desk works, which lets in one at a time.
     """
@@ -79,17 +75,12 @@ class Members:
         desk: AdmissionDesk,
         record: OperationalRecord,
         *,
-        longest_age: timedelta = timedelta(hours=1),
-        most: int = 200_000,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.desk = desk
         self.record = record
-        self._longest_age = longest_age
-        self._most = most
         self._lock = lock or nullcontext()
-        self._kept: OrderedDict[str, Member] = OrderedDict()
-        self._names = frozenset({*_ALWAYS, *desk.policy.reads_at[Checkpoint.ORDER]})
+        self._names = frozenset({*ALWAYS, *desk.policy.reads_at[Checkpoint.ORDER]})
 
     def standing(self, account_id: str, at: datetime) -> MemberStanding:
         """Tell how an account stands as of an instant: by its last sweep, the market's record, or its admission."""
@@ -113,26 +104,27 @@ class Members:
         UnknownSubjectError
             If nobody knows the account.
         """
-        with self._lock:
-            member = self._member(account_id, at)
-            lists = self.desk.lists
-            if lists is None:
-                return member
-            lists.refresh()
-            listed = lists.about(account_id, member.operator_id, at)
-        return Member(account_id, member.operator_id, at, member.evidence | listed, member.contributions)
+        kept = self.desk.kept.lately(account_id, at)
+        if kept is None:
+            with self._lock:
+                kept = self._looked_up(account_id, at)
+        member = self._silent(account_id, at) if kept is None else self._of(kept, at)
+        lists = self.desk.lists
+        if lists is None:
+            return member
+        lists.refresh()
+        return replace(member, evidence=member.evidence | lists.about(account_id, member.operator_id, at))
 
     def fill(self, account_ids: Sequence[str], at: datetime) -> None:
         """Look many accounts up at once, ahead of their orders."""
         for start in range(0, len(account_ids), _ACCOUNTS_AT_ONCE):
-            some = account_ids[start : start + _ACCOUNTS_AT_ONCE]
             with self._lock:
-                for account_id, case in zip(some, self.desk.witness(some, at), strict=True):
-                    self._keep(_member(account_id, case, at, self._names))
+                for witnessed in self.desk.testify(account_ids[start : start + _ACCOUNTS_AT_ONCE], at):
+                    self.desk.kept.keep(witnessed, is_present=True)
 
     def all(self, account_ids: Sequence[str], at: datetime, names: Collection[str]) -> Iterator[Member]:
         """Give what is witnessed about many accounts as of an instant, some at a time, nothing kept."""
-        wanted = frozenset({*_ALWAYS, *names})
+        wanted = frozenset({*ALWAYS, *names})
         if self.desk.lists is not None:
             with self._lock:
                 self.desk.lists.refresh()
@@ -145,37 +137,32 @@ class Members:
                 ]
             yield from cases
 
-    def _member(self, account_id: str, at: datetime) -> Member:
-        kept = self._kept.get(account_id)
-        if kept is not None and timedelta() <= at - kept.as_of <= self._longest_age:
-            self._kept.move_to_end(account_id)
-            return kept
-        if not self.desk.history.has_account(account_id):
+    def _looked_up(self, account_id: str, at: datetime) -> Witnessed | None:
+        """Compute testimony, and keep it; None where a witness breaks."""
+        if not self.desk.history.roll.has_account(account_id):
             raise UnknownSubjectError(
                 f"no account {account_id[:64]!r} was loaded", next_step="membergate ingest the market that holds it"
             )
         try:
-            (case,) = self.desk.witness([account_id], at)
+            (witnessed,) = self.desk.testify([account_id], at)
         except (BadInputError, UnknownSubjectError):
             raise
         except Exception as error:  # noqa: BLE001  # whatever breaks a witness, the order is answered, within limits
             _log.error("witness_failed", account_id=account_id, error=f"{type(error).__name__}: {error}")
-            return self._silent(account_id, at)
-        member = _member(account_id, case, at, self._names)
-        self._keep(member)
-        return member
+            return None
+        return self.desk.kept.keep(witnessed, is_present=True)
+
+    def _of(self, kept: Witnessed, at: datetime) -> Member:
+        evidence = kept.evidence
+        if _HOLDERS in self._names:
+            evidence = evidence | {_HOLDERS: self.desk.holders_of(kept, at)}
+        return Member(kept.account_id, kept.operator_id, at, evidence, kept.contributions)
 
     def _silent(self, account_id: str, at: datetime) -> Member:
         """Give a member of whom no witness speaks; whose operator it is, the links in memory still know."""
         operator_id = self.desk.history.links.operator_of(account_id, at).operator_id
         failed = {name: Evidence(name, Absence.SOURCE_FAILED, "desk", at) for name in sorted(self._names)}
         return Member(account_id, operator_id, at, failed)
-
-    def _keep(self, member: Member) -> None:
-        self._kept[member.account_id] = member
-        self._kept.move_to_end(member.account_id)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
 
 
 def _member(account_id: str, case: Case, at: datetime, names: frozenset[str]) -> Member:

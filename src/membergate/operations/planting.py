@@ -20,8 +20,9 @@ from membergate.learning.identity import LinkIndex
 from membergate.market.schema import TABLES
 from membergate.market.warehouse import Warehouse
 from membergate.operations import planting_statements as statements
-from membergate.operations.admission import AdmissionDesk, Ledger
+from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import Applications, History
+from membergate.operations.ledger import Ledger
 from membergate.operations.planting_statements import ORDERS, SPAN_DAYS
 from membergate.verification.planted import Attack, Planted, PlantedReport, measure_planted
 

@@ -144,11 +144,12 @@ def replay(
     replayer = Replayer(policy, Checkpoint.ADMISSION, truth)
     compared, disagreeing = 0, list[str]()
     with open_record(workspace) as record:
-        for some in record.scan(Checkpoint.ADMISSION, since, until):
-            replayer.take(some)
-            if exact:
-                compared += len(some)
-                disagreeing += replayer.disagreeing(some)
+        names = policy.reads_at[Checkpoint.ADMISSION]
+        for columns in record.scan_evidence(Checkpoint.ADMISSION, names, since, until):
+            replayer.take(columns)
+        for some in record.scan(Checkpoint.ADMISSION, since, until) if exact else ():
+            compared += len(some)
+            disagreeing += replayer.disagreeing(some)
     return _report(policy, replayer, compared, tuple(disagreeing))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -10,28 +11,13 @@ import pyarrow as pa
 
 from membergate.deciding.policy import Policy, decide, witnesses
 from membergate.deciding.policy.replay import verdicts_to_duckdb
+from membergate.deciding.policy.verdicts import admissible
 from membergate.domain.disposition import Checkpoint, severity
-from membergate.domain.evidence import EvidenceKind
+from membergate.domain.evidence import Absence, Evidence, EvidenceKind
 from membergate.operations.admission import draw
-from membergate.store import decision_from_record
+from membergate.store import EvidenceColumns, decision_from_record
 
-_FORM = '[{"name":"VARCHAR","value":"JSON","absence":"VARCHAR"}]'
-_ENTRIES = f"""
-select place, e.name as name, e.value as said, e.absence = 'source_failed' as is_at_fault, json_type(e.value) as kind
-from (select place, unnest(from_json(evidence_json, '{_FORM}')) as e from recorded)
-where list_contains($names, e.name)
-"""
-_TYPED = f"""
-select *,
-  case when kind in ('DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT') and isfinite(cast(said as double))
-       and (cast(said as double) between 0e0 and 1e0 or not list_contains($units, name))
-       then cast(said as double) end as number,
-  case when kind = 'BOOLEAN' then cast(said as boolean) end as flag,
-  case when kind = 'VARCHAR' then said ->> '$' end as word
-from ({_ENTRIES})
-"""
-"""One row a statement, with its value in the column of its kind; out of its range it has none."""
-_COLUMN = {EvidenceKind.NUMBER: "number", EvidenceKind.BOOLEAN: "flag", EvidenceKind.TEXT: "word"}
+_TYPES = {EvidenceKind.NUMBER: pa.float64(), EvidenceKind.BOOLEAN: pa.bool_(), EvidenceKind.TEXT: pa.string()}
 _MADE = """
 create temp table replayed (
   decision_id varchar, subject varchar, decided_at timestamptz, old varchar, rung integer, is_merchant boolean,
@@ -59,46 +45,58 @@ class Replayer:
         self._policy = policy
         self._checkpoint = checkpoint
         self._truth = truth
-        self._names = policy.reads_at[checkpoint]
+        self._rungs: dict[str, int] | None = None
         self._snoozed = {account for rule in policy.rules for account, _ in rule.snoozes}
         self.connection.execute(_MADE)
 
-    def take(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Decide some records, column by column; records of accounts for which a rule sleeps go one by one."""
-        by_overlays: dict[tuple[bool, ...], list[Mapping[str, Any]]] = {}
-        for record in records:
-            holding = tuple(overlay.holds(record["as_of"]) for overlay in self._policy.overlays)
-            by_overlays.setdefault(holding, []).append(record)
-        for some in by_overlays.values():
-            self._decide(self._policy.at(some[0]["as_of"]), some)
-        asleep = [record for record in records if record["account_id"] in self._snoozed]
-        for record in asleep:
-            self.connection.execute(
-                "update replayed set rung = $rung where decision_id = $decision_id",
-                {"rung": self.exactly(record), "decision_id": record["decision_id"]},
-            )
+    def take(self, told: EvidenceColumns) -> None:
+        """Decide some decisions again, column by column; those of accounts for which a rule sleeps go one by one."""
+        by_overlays: dict[tuple[bool, ...], list[int]] = {}
+        for place, as_of in enumerate(told.as_of):
+            holding = tuple(overlay.holds(as_of) for overlay in self._policy.overlays)
+            by_overlays.setdefault(holding, []).append(place)
+        table = self._columns(told)
+        for places in by_overlays.values():
+            some = table if len(places) == len(told) else table.take(pa.array(places))
+            self._decide(self._policy.at(told.as_of[places[0]]), some)
+        for place, head in enumerate(told.heads):
+            if head.account_id in self._snoozed:
+                self.connection.execute(
+                    "update replayed set rung = $rung where decision_id = $decision_id",
+                    {"rung": self._asleep(told, place), "decision_id": head.decision_id},
+                )
 
     def exactly(self, record: Mapping[str, Any]) -> int:
         """Give the rung that the door's own path decides on a record's evidence."""
         decision = decision_from_record(record)
+        evidence = {witnessed.name: witnessed for witnessed in decision.evidence}
+        return self._rung(evidence, decision.operator_id, decision.account_id, decision.as_of)
+
+    def disagreeing(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Give the ids of the records of which both paths decide differently; all must have been taken."""
+        if self._rungs is None:
+            self._rungs = dict(self.connection.execute("select decision_id, rung from replayed").fetchall())
+        rungs = self._rungs
+        return [r["decision_id"] for r in records if rungs.get(r["decision_id"]) != self.exactly(r)]
+
+    def _asleep(self, told: EvidenceColumns, place: int) -> int:
+        head, as_of = told.heads[place], told.as_of[place]
+        said = ((name, column[place]) for name, column in told.values.items())
+        evidence = {name: Evidence(name, value, "record", as_of) for name, value in said if value is not None}
+        return self._rung(evidence, head.operator_id, head.account_id, as_of)
+
+    def _rung(self, evidence: Mapping[str, Evidence], operator_id: str, account_id: str, as_of: datetime) -> int:
         verdict = decide(
-            self._policy.at(decision.as_of),
+            self._policy.at(as_of),
             self._checkpoint,
-            {witnessed.name: witnessed for witnessed in decision.evidence},
-            lottery=draw(decision.operator_id, self._policy),
-            snoozed=self._policy.snoozed_for(decision.account_id, decision.as_of),
+            evidence,
+            lottery=draw(operator_id, self._policy),
+            snoozed=self._policy.snoozed_for(account_id, as_of),
         )
         return severity(verdict.disposition, self._checkpoint)
 
-    def disagreeing(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Give the ids of the records of which both paths decide differently."""
-        found = dict(self.connection.execute("select decision_id, rung from replayed").fetchall())
-        return [r["decision_id"] for r in records if found[r["decision_id"]] != self.exactly(r)]
-
-    def _decide(self, policy: Policy, records: Sequence[Mapping[str, Any]]) -> None:
-        self.connection.register("recorded", self._columns(records))
-        laid = f"create or replace temp table evidence as {self._evidence_sql()}"
-        self.connection.execute(laid, self._evidence_parameters())
+    def _decide(self, policy: Policy, evidence: pa.Table) -> None:
+        self.connection.register("evidence", evidence)
         verdicts = verdicts_to_duckdb(policy, self._checkpoint, "evidence")
         hits = _indices([f'"hit:{rule.rule_id}"' for rule in self.rules])
         groups = _indices([f"({segment.when.sql})" for segment in self._policy.segments])
@@ -106,51 +104,46 @@ class Replayer:
             f"insert into replayed select decision_id, subject, decided_at, old, rung, is_merchant, {hits}, {groups}, "
             f"lacks from ({verdicts})"
         )
-        self.connection.unregister("recorded")
+        self.connection.unregister("evidence")
 
-    def _columns(self, records: Sequence[Mapping[str, Any]]) -> pa.Table:
-        truth = self._truth
+    def _columns(self, told: EvidenceColumns) -> pa.Table:
+        """Lay the decisions out as the query takes them: a typed column a name, and the names whose witness failed."""
+        truth, heads = self._truth, told.heads
+        failed: list[list[str]] = [[] for _ in heads]
+        lacks = [0] * len(heads)
+        columns = {name: self._column(name, column, failed, lacks) for name, column in told.values.items()}
+        merchants = [truth.get(("account", h.account_id), truth.get(("operator", h.operator_id))) for h in heads]
         return pa.table(
             {
-                "place": range(len(records)),
-                "decision_id": [r["decision_id"] for r in records],
-                "subject": [r["application_id"] or r["order_id"] or r["decision_id"] for r in records],
-                "decided_at": pa.array([r["decided_at"] for r in records], pa.timestamp("us", tz="UTC")),
-                "old": [r["disposition"] for r in records],
-                "evidence_json": [r["evidence"] for r in records],
-                "lottery": [draw(r["operator_id"], self._policy) for r in records],
-                "is_merchant": pa.array(
-                    [
-                        truth.get(("account", r["account_id"]), truth.get(("operator", r["operator_id"])))
-                        for r in records
-                    ],
-                    pa.bool_(),
-                ),
+                "decision_id": [head.decision_id for head in heads],
+                "subject": [head.application_id or head.order_id or head.decision_id for head in heads],
+                "decided_at": pa.array([head.decided_at for head in heads], pa.timestamp("us", tz="UTC")),
+                "old": told.dispositions,
+                "lottery": [draw(head.operator_id, self._policy) for head in heads],
+                "is_merchant": pa.array(merchants, pa.bool_()),
+                "failed": pa.array(failed, pa.list_(pa.string())),
+                "lacks": pa.array(lacks, pa.int32()),
+                **columns,
             }
         )
 
-    def _evidence_sql(self) -> str:
-        """Write the query that turns each document of evidence into a typed column a name."""
-        kinds = self._policy.kinds
-        columns = "".join(
-            f", any_value({_COLUMN[kinds[name]]}) filter (name = '{name}') as \"{name}\"" for name in self._names
-        )
-        bad = " or ".join(
-            f"({column} is null and list_contains(${column}s, name))" for column in sorted(set(_COLUMN.values()))
-        )
-        failed = f"coalesce(list(name) filter (is_at_fault or (said is not null and ({bad}))), [])"
-        pivot = f"select place, {failed} as failed, count(*) as found{columns} from ({_TYPED}) group by place"
-        lacks = f"{len(self._names)} - coalesce(found, 0) as lacks"
-        kept = f"recorded.* exclude (evidence_json), coalesce(failed, []) as failed, {lacks}"
-        names = "".join(f', "{name}"' for name in self._names)
-        return f"select {kept}{names} from recorded left join ({pivot}) as told using (place)"
-
-    def _evidence_parameters(self) -> dict[str, list[str]]:
-        kinds = self._policy.kinds
-        by_kind = {
-            f"{column}s": [name for name in self._names if kinds[name] is kind] for kind, column in _COLUMN.items()
-        }
-        return {"names": list(self._names), "units": sorted(witnesses.IN_UNIT_INTERVAL), **by_kind}
+    def _column(self, name: str, said: Sequence[Any], failed: list[list[str]], lacks: list[int]) -> pa.Array:
+        kind, is_share = self._policy.kinds[name], name in witnesses.IN_UNIT_INTERVAL
+        facts: list[Any] = []
+        for place, value in enumerate(said):
+            fact: Any = None
+            if type(value) is float and kind is EvidenceKind.NUMBER and (not is_share or 0.0 <= value <= 1.0):
+                fact = value
+            elif value is None:
+                lacks[place] += 1
+            elif value is Absence.SOURCE_FAILED:
+                failed[place].append(name)
+            elif not isinstance(value, Absence):
+                fact = admissible(name, value, kind)
+                if fact is None:
+                    failed[place].append(name)
+            facts.append(fact)
+        return pa.array(facts, _TYPES[kind])
 
 
 def _indices(conditions: Sequence[str]) -> str:

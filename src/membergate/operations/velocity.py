@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from time import monotonic
 from typing import Any, Self
 
 import structlog
@@ -19,6 +20,7 @@ from membergate.store import VelocityLog, open_store
 
 _log = structlog.get_logger("membergate.velocity")
 _NAMES = frozenset(NAMES)
+_LOOK_LASTS_S = 0.5
 _SUBJECTS = ((Scope.ACCOUNT, "account_id"), (Scope.DEVICE, "device_tok"), (Scope.ADDRESS, "address_id"))
 _METERED = {
     "applications": (Activity.APPLICATIONS, "submitted_at", ("application_id",), _SUBJECTS[:2]),
@@ -36,12 +38,14 @@ class VelocityWitness:
     velocity
         The counters; None where nothing was ever counted.
     is_followed
-        Whether what other processes count is looked up at each question.
+        Whether what other processes count is looked up again and again: by `follow`, or with a question when that was
+        not called for half a second.
     """
 
     def __init__(self, velocity: VelocityLog | None, *, is_followed: bool = True) -> None:
         self._velocity = velocity
         self._is_followed = is_followed
+        self._looked_at = -_LOOK_LASTS_S
 
     @classmethod
     def now(cls, workspace: Workspace) -> Self:
@@ -50,6 +54,23 @@ class VelocityWitness:
             return cls(None)
         with open_store(workspace.record) as record:
             return cls(record.velocity if record.velocity.look() else None, is_followed=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether asking waits for nobody: the counters are in this process."""
+        return self._velocity is None or not self._velocity.is_shared
+
+    def follow(self) -> None:
+        """Look up what other processes counted.
+
+        Raises
+        ------
+        WorkspaceError
+            If the log cannot be read.
+        """
+        if self._velocity is not None and self._is_followed:
+            self._velocity.look()
+            self._looked_at = monotonic()
 
     def about(
         self, subjects: Mapping[Scope, Sequence[str]], as_of: datetime, names: Collection[str]
@@ -71,13 +92,14 @@ class VelocityWitness:
         if self._velocity is None:
             return _absent(wanted, Absence.NOT_OBSERVED, as_of)
         try:
-            if self._is_followed:
-                self._velocity.look()
-            told = evidence_about(self._velocity, subjects, as_of)
+            if monotonic() - self._looked_at >= _LOOK_LASTS_S:
+                self.follow()
+            if not self._velocity.has_counts:
+                return _absent(wanted, Absence.NOT_OBSERVED, as_of)
+            return evidence_about(self._velocity, subjects, as_of, wanted)
         except WorkspaceError as error:
             _log.error("velocity_failed", **error.as_record())
             return _absent(wanted, Absence.SOURCE_FAILED, as_of)
-        return {name: told[name] for name in wanted}
 
 
 def charge(velocity: VelocityLog, rows: Sequence[tuple[str, Mapping[str, Any]]], now: datetime) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -21,6 +23,7 @@ from membergate.service.access import Gatekeeper
 from membergate.service.desk import AdmissionDesk
 from membergate.service.door import Desks, Door
 from membergate.service.event_routes import EVENT_ROUTES
+from membergate.service.following import Follower
 from membergate.service.guarding import add_security_headers, only_hosts
 from membergate.service.limits import TimeLimits
 from membergate.service.member_routes import MEMBER_ROUTES
@@ -30,6 +33,8 @@ from membergate.service.routes import DECISION_ROUTES
 from membergate.service.rule_routes import RULE_ROUTES
 from membergate.service.settings import ServiceSettings
 from membergate.store import OperationalRecord
+
+_THREADS = 40
 
 
 def create_app(
@@ -75,6 +80,7 @@ def create_app(
     def provide_metrics() -> Metrics:
         return metrics
 
+    follower = Follower(door)
     return Litestar(
         [*DECISION_ROUTES, *MEMBER_ROUTES, *EVENT_ROUTES, *RULE_ROUTES, *METRIC_ROUTES],
         dependencies={
@@ -89,13 +95,19 @@ def create_app(
             HTTPException: answer_http_error,
             Exception: answer_unforeseen,
         },
-        on_shutdown=[store.close],
+        on_startup=[_make_threads, follower.start],
+        on_shutdown=[follower.stop, store.close],
         state=State({"door": door}),
         request_max_body_size=limits.max_body_bytes,
         openapi_config=_openapi(),
         debug=False,  # said aloud: the framework would take it from the environment
         logging_config=None,  # our own handlers log
     )
+
+
+def _make_threads() -> None:
+    """Make more threads than asyncio has: slow look-ups must not keep everybody else from one."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "membergate"))
 
 
 def _openapi() -> OpenAPIConfig:

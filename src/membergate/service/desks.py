@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from threading import Lock
 
 from membergate.domain.decision import Decision
 from membergate.domain.instants import Clock
+from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
 from membergate.operations.failing_open import FailOpenDesk
 from membergate.operations.history import History
@@ -15,6 +16,7 @@ from membergate.operations.keeping import enter
 from membergate.operations.members import Members
 from membergate.operations.orders import OrderDesk
 from membergate.operations.reviewing import ReviewBudget
+from membergate.operations.warming import warm_up
 from membergate.operations.workspace import Workspace
 from membergate.service.door import Desks
 from membergate.store import OperationalRecord
@@ -27,7 +29,7 @@ def desks_of(
     clock: Clock,
     *,
     lock: AbstractContextManager[object] | None = None,
-    fill_as_of: datetime | None = None,
+    before: Desks | None = None,
 ) -> Desks:
     """Set up the desks with the live model and policy.
 
@@ -43,8 +45,9 @@ def desks_of(
         Gives the present.
     lock
         The lock of this history, where other desks use it already.
-    fill_as_of
-        Look up those who hold a membership at this instant ahead of their orders; nobody where None.
+    before
+        The desks that these take over from. What those knew by heart is taken over while the market and the model stay,
+        and otherwise looked up again, ahead of everybody else.
 
     Raises
     ------
@@ -55,11 +58,47 @@ def desks_of(
     """
     desk = live_desk(workspace, history, record=record)
     lock = lock or Lock()
+    ahead = _taken_over(desk, before, lock)
     members = Members(desk, record, lock=lock)
-    if fill_as_of is not None:
-        members.fill(desk.ledger.accounts(fill_as_of), fill_as_of)
 
     def on_recorded(decision: Decision) -> None:
-        enter(record, desk.policy, [decision], clock)
+        if enter(record, desk.policy, [decision], clock) and desk.lists is not None:
+            desk.lists.refresh()
 
-    return Desks(FailOpenDesk(desk, ReviewBudget(record)), OrderDesk(members), on_recorded, lock)
+    watching = {rule.reason for rule in desk.policy.rules if rule.watch}
+
+    def asks_for_entries(decision: Decision) -> bool:
+        # a hit gives its reason, so that most decisions need not be looked at twice
+        return "" in watching or not watching.isdisjoint(decision.reason_codes)
+
+    def follow() -> None:
+        if desk.lists is not None:
+            desk.lists.refresh()
+        desk.velocity.follow()
+        record.let_in.follow()
+
+    def warm(is_over: Callable[[], bool]) -> int:
+        return warm_up(desk, ahead, clock, is_over)
+
+    admission = FailOpenDesk(desk, ReviewBudget(record))
+    return Desks(
+        admission,
+        OrderDesk(members),
+        on_recorded,
+        lock,
+        at_once=admission.decide_at_once,
+        asks_for_entries=asks_for_entries,
+        follow=follow,
+        warm=warm,
+        memory=desk.kept,
+    )
+
+
+def _taken_over(desk: AdmissionDesk, before: Desks | None, lock: object) -> tuple[str, ...]:
+    """Take over what other desks know by heart, where it is about the same market and model; gives whom they knew."""
+    if before is None or before.memory is None:
+        return ()
+    is_same = lock is before.lock and before.admission.model_version == desk.model_version
+    if is_same and desk.names <= before.memory.names:
+        desk.kept = before.memory
+    return before.memory.accounts()

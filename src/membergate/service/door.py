@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from threading import Lock
@@ -18,12 +19,13 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock, format_instant, parse_instant
 from membergate.operations.admission import AdmissionRequest
 from membergate.operations.orders import OrderAnswer, OrderRequest
+from membergate.operations.witnessing import KeptTestimony
 from membergate.operations.workspace import Workspace
 from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.documents import AdmissionQuestion, OrderQuestion
 from membergate.service.problems import NotHereError
 from membergate.service.settings import ServiceSettings
-from membergate.store import OperationalRecord, Question, RecordConflictError
+from membergate.store import Kept, OperationalRecord, Question, RecordConflictError
 
 _ADMISSION = "admission"
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,16 +50,32 @@ class Desks:
         Told of every decision once it is on record, before it is answered.
     lock
         Held while the admission desk works; who shares its warehouse shares it.
+    at_once
+        Decides an application from memory alone, without the lock, and gives None where it cannot; None where nobody
+        does.
+    asks_for_entries
+        Tells whether `on_recorded` has something to write about a decision; it is asked where waiting costs.
+    follow
+        Takes over what others changed of lists and counters; any thread may call it.
+    memory
+        What the desks know by heart.
+    warm
+        Looks up ahead of time whoever is likely to come, until it is told that it is over; gives how many.
     """
 
     admission: AdmissionDesk
     orders: OrderDesk | None = None
     on_recorded: Told | None = None
     lock: AbstractContextManager[object] = field(default_factory=Lock)
+    at_once: Callable[[AdmissionRequest, datetime], Decision | None] | None = None
+    asks_for_entries: Callable[[Decision], bool] | None = None
+    follow: Callable[[], object] | None = None
+    warm: Callable[[Callable[[], bool]], int] | None = None
+    memory: KeptTestimony | None = None
 
 
 class Door:
-    """Asks the desks and keeps the record. Its methods block, and any thread may call them.
+    """Asks the desks and keeps the record. Its methods block, and any thread may call them; `decided` is awaited.
 
     Parameters
     ----------
@@ -125,20 +143,66 @@ class Door:
         WorkspaceError
             If the decision cannot be put on record. None was given then.
         """
-        request = AdmissionRequest(
-            question.account_id, question.application_id, self._instant(question.as_of, "body.as_of")
-        )
+        request = self._request(question)
         decision = self._decide(request) if key is None else self._decide_once(question, request, key)
         self._on_decided(decision)
         return decision
 
+    async def decided(self, question: AdmissionQuestion, key: str | None = None) -> Decision:
+        """Decide as `decide` does: where memory is enough, without a thread, and on record with whatever else has come.
+
+        Raises
+        ------
+        MembergateError
+            As `decide` does.
+        """
+        request, desks = self._request(question), self.desks
+        decision = None if desks.at_once is None else desks.at_once(request, self.clock())
+        if decision is None:
+            return await asyncio.to_thread(self.decide, question, key)
+        asked = None if key is None else _question(question, key, decision.decision_id, self.clock())
+        kept = await self._on_record(decision, asked)
+        if desks.on_recorded is not None and kept.is_new and _has_entries(desks, kept.decision):
+            await asyncio.to_thread(desks.on_recorded, kept.decision)
+        self._on_decided(kept.decision)
+        return kept.decision
+
+    async def _on_record(self, decision: Decision, question: Question | None) -> Kept:
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Kept] = loop.create_future()
+
+        def settle(outcome: Kept | BaseException) -> None:
+            if waiting.done():  # whoever asked has gone; the decision is on record nevertheless
+                return
+            if isinstance(outcome, BaseException):
+                waiting.set_exception(outcome)
+            else:
+                waiting.set_result(outcome)
+
+        def done(outcome: Kept | BaseException) -> None:
+            loop.call_soon_threadsafe(settle, outcome)
+
+        self.store.soon.record(decision, done, question)
+        kept = await waiting
+        if kept.conflict is not None:
+            _log.warning("first_answer_stands", **kept.conflict.as_record())
+        return kept
+
+    def lists_changed(self) -> None:
+        """Take a change of a list over at once, from the next question on."""
+        if self.desks.follow is not None:
+            self.desks.follow()
+
+    def _request(self, question: AdmissionQuestion) -> AdmissionRequest:
+        instant = self._instant(question.as_of, "body.as_of")
+        return AdmissionRequest(question.account_id, question.application_id, instant)
+
     def _decide_once(self, question: AdmissionQuestion, request: AdmissionRequest, key: str) -> Decision:
-        body = msgspec.json.encode(question, order="sorted").decode()
-        digest = sha256(body.encode()).hexdigest()
-        known = self.store.questions.find(_ADMISSION, key, digest)
+        asked = _question(question, key, "", self.clock())
+        known = self.store.questions.find(_ADMISSION, key, asked.digest)
         if known is None:
             decision_id = self._decide(request).decision_id
-            known = self.store.questions.keep(Question(_ADMISSION, key, digest, body, decision_id, self.clock()))
+            known = self.store.questions.keep(replace(asked, decision_id=decision_id))
         return self.store.decision(known.decision_id)
 
     def _decide(self, request: AdmissionRequest) -> Decision:
@@ -240,6 +304,15 @@ class Door:
                 allowed=f"from {format_instant(_EARLIEST)} to the present, {format_instant(latest)}",
             )
         return instant
+
+
+def _question(question: AdmissionQuestion, key: str, decision_id: str, at: datetime) -> Question:
+    body = msgspec.json.encode(question, order="sorted").decode()
+    return Question(_ADMISSION, key, sha256(body.encode()).hexdigest(), body, decision_id, at)
+
+
+def _has_entries(desks: Desks, decision: Decision) -> bool:
+    return desks.asks_for_entries is None or desks.asks_for_entries(decision)
 
 
 def _tell_nobody(_decision: Decision) -> None:

@@ -41,7 +41,7 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
         Host names without port; `*` allows all.
     """
 
-    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:  # else it would run in a thread
         if "*" not in allowed and _host(connection) not in allowed:
             raise HTTPException(
                 status_code=HTTPStatus.MISDIRECTED_REQUEST, detail="this service is not addressed by that host name"

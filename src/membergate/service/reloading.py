@@ -70,7 +70,12 @@ class Reloader:
         is_same_market = seen[1] == self._seen[1]
         history = self._history if is_same_market else History(self._workspace.warehouse())
         desks = desks_of(
-            self._workspace, history, self._door.store, self._clock, lock=old.lock if is_same_market else None
+            self._workspace,
+            history,
+            self._door.store,
+            self._clock,
+            lock=old.lock if is_same_market else None,
+            before=old,
         )
         self._door.desks = desks
         self._history, self._seen = history, seen

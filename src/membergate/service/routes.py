@@ -47,16 +47,15 @@ IdempotencyKey = Annotated[
     **asks_for(Scope.DECIDE),
     guards=[only_json],
     status_code=HTTPStatus.OK,
-    sync_to_thread=True,
     tags=["decisions"],
     summary="May this account join?",
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *WITH_BODY),
 )
-def decide_admission(
+async def decide_admission(
     data: JSONBody[AdmissionQuestion], door: NamedDependency[Door], idempotency_key: IdempotencyKey = None
 ) -> DecisionAnswer:
     """Decide an application. The decision is on record when the answer leaves; asking again gives the same answer."""
-    return answer(door.decide(data, idempotency_key))
+    return answer(await door.decided(data, idempotency_key))
 
 
 @post(

@@ -129,7 +129,9 @@ def add_entry(
         confidence=data.confidence,
         days=data.days,
     )
-    return _entry(lists.add_entry(door.place, said, by=principal_in(request).name, clock=door.clock))
+    added = lists.add_entry(door.place, said, by=principal_in(request).name, clock=door.clock)
+    door.lists_changed()
+    return _entry(added)
 
 
 @post(
@@ -148,6 +150,7 @@ def retract_entry(
     """Withdraw an entry from now on; gives the decisions that it touched, which stand until they are asked again."""
     by = principal_in(request).name
     shown = lists.retract_entry(door.place, entry_id, by=by, reason=data.note, clock=door.clock)
+    door.lists_changed()
     return [decision.decision_id for decision in shown.touched]
 
 

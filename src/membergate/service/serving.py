@@ -128,7 +128,7 @@ def serve_workspace(
             where=host,
             next_step="membergate keys create NAME --role analyst --by YOU, or --oidc-issuer",
         )
-    desks = desks_of(workspace, history, record, clock, fill_as_of=clock())
+    desks = desks_of(workspace, history, record, clock)
     gatekeeper = Gatekeeper(record, clock, provider=provider, is_strict=not is_open)
     app = create_app(desks, record, clock, settings=settings, gatekeeper=gatekeeper, workspace=workspace)
     door: Door = app.state.door

@@ -3,9 +3,11 @@
 from membergate.store.auditing import Audited, AuditRecord, Head
 from membergate.store.caps import CapLedger
 from membergate.store.codec import decision_from_record, decision_to_record
+from membergate.store.columns import EvidenceColumns
 from membergate.store.errors import RecordConflictError
 from membergate.store.inbox import EventInbox, InboxEvent
 from membergate.store.keys import ApiKey, ApiKeyRecord
+from membergate.store.let_in import LetIn
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.opening import open_store
@@ -13,6 +15,7 @@ from membergate.store.outbox import TOLD, Message, Outbox, Webhook
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
 from membergate.store.record import OperationalRecord
+from membergate.store.recording import Kept, Recorder
 from membergate.store.retention import Erased, Retention
 from membergate.store.tabular import decisions_from_table, decisions_to_table, read_decisions, write_decisions
 from membergate.store.velocity import VelocityLog
@@ -27,9 +30,12 @@ __all__ = [
     "CapLedger",
     "Erased",
     "EventInbox",
+    "EvidenceColumns",
     "Head",
     "InboxEvent",
+    "Kept",
     "KeyReusedError",
+    "LetIn",
     "MembershipRecord",
     "Message",
     "OperationalRecord",
@@ -40,6 +46,7 @@ __all__ = [
     "Question",
     "QuestionRecord",
     "RecordConflictError",
+    "Recorder",
     "RedisVelocity",
     "Retention",
     "RiskListRecord",

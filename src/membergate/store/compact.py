@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from math import copysign
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ _LONGEST_PREFIX = 4
 _LARGEST_PART = 100
 _EXACT = {0.0: "z", 1.0: "o"}
 _RATIOS = {p / q: (p, q) for q in range(_LARGEST_PART, 1, -1) for p in range(1, q)}
+_MILLION = 1_000_000
 _WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))
 
 
@@ -233,3 +235,25 @@ def _whole(number: int) -> str:
         if -(1 << 8 * size - 1) <= number < 1 << 8 * size - 1:
             return letter
     return "w"
+
+
+def write_contributions(writer: Writer, contributions: Sequence[tuple[str, float]]) -> None:
+    """Write what moved a score: names by their terms, amounts as millionths where that keeps every bit."""
+    writer.natural(len(contributions))
+    for name, amount in contributions:
+        writer.term(b"=" + name.encode())
+        millionths = round(amount * _MILLION) if abs(amount) < _MILLION else 0
+        if millionths and millionths / _MILLION == amount:
+            writer.integer(millionths)
+        else:
+            writer.integer(0)
+            writer.double(amount)
+
+
+def read_contributions(reader: Reader) -> tuple[tuple[str, float], ...]:
+    """Read what moved a score."""
+    found = []
+    for _ in range(reader.natural()):
+        name, millionths = reader.term()[1:].decode(), reader.integer()
+        found.append((name, millionths / _MILLION if millionths else reader.double()))
+    return tuple(found)

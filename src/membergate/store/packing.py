@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import RowMapping
@@ -22,7 +22,16 @@ from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, WorkspaceError
 from membergate.domain.evidence import Absence, Evidence, EvidenceValue
 from membergate.store.codec import caps_from_json, checked, counterfactual_from_json, json_of
-from membergate.store.compact import FORMATS, SIZES, Reader, Writer, number_of, tag_of
+from membergate.store.compact import (
+    FORMATS,
+    SIZES,
+    Reader,
+    Writer,
+    number_of,
+    read_contributions,
+    tag_of,
+    write_contributions,
+)
 from membergate.store.terms import Terms
 
 FORM = 1
@@ -35,15 +44,27 @@ _MICROSECOND = timedelta(microseconds=1)
 _ABSENCES = {absence: str(place) for place, absence in enumerate(Absence)}
 _ABSENT = {tag: absence for absence, tag in _ABSENCES.items()}
 _GROUP = 8
+_EASY = frozenset("bhiqd")  # floats that one part says
 _ONE_INSTANT, _DEGRADED, _EXPLORE, _PROPENSITY, _OWN_PROBABILITY, _OWN_SCORE, _DIGEST_ID, _WITNESSED = (
     1 << bit for bit in range(8)
 )
 _DIGEST_LENGTH = 26
 _KEY_BYTES = 6
 _DIGEST_BYTES = 12
-_MILLION = 1_000_000
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _SHAPE = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+
+
+class Head(NamedTuple):
+    """What comes first in a content: its flags, and who was asked about."""
+
+    flags: int
+    decision_id: str
+    application_id: str | None
+    order_id: str | None
+    account_id: str
+    operator_id: str
+    decided_at: datetime
 
 
 def key_of(text: str) -> int:
@@ -144,16 +165,15 @@ def _content(decision: Decision, terms: Terms) -> bytes:
     writer.term(b"" if other is None else json_of((other.evidence, other.needed, other.disposition)))
     if other is not None and not is_witnessed:
         writer.double(other.actual)
-    _write_contributions(writer, decision.contributions)
+    write_contributions(writer, decision.contributions)
     return bytes(writer.out)
 
 
 def _decision(reader: Reader, row: RowMapping) -> Decision:
     if reader.natural() != FORM:
         raise ValueError("its form is unknown")
-    flags, as_of = reader.take(1)[0], row["as_of"]
-    decision_id, application_id, order_id, account_id, operator_id = _read_names(reader, flags, row)
-    decided_at = as_of + reader.integer() * _MICROSECOND
+    as_of = row["as_of"]
+    flags, decision_id, application_id, order_id, account_id, operator_id, decided_at = read_head(reader, row)
     versions: list[Any] = [_optional(reader.term()) for _ in range(3)]
     reason_codes, caps = _TEXTS.decode(reader.term()), reader.term()
     evidence = _read_evidence(reader, as_of, is_at_once=bool(flags & _ONE_INSTANT))
@@ -186,7 +206,7 @@ def _decision(reader: Reader, row: RowMapping) -> Decision:
         degraded=bool(flags & _DEGRADED),
         explore=bool(flags & _EXPLORE),
         propensity=propensity,
-        contributions=_read_contributions(reader),
+        contributions=read_contributions(reader),
     )
 
 
@@ -229,6 +249,14 @@ def _write_evidence(writer: Writer, evidence: Sequence[Evidence], as_of: datetim
             writer.integer((witnessed.observed_at - as_of) // _MICROSECOND)
 
 
+def read_head(reader: Reader, row: RowMapping) -> Head:
+    """Read what comes first in a content, after its form."""
+    flags = reader.take(1)[0]
+    decision_id, application_id, order_id, account_id, operator_id = _read_names(reader, flags, row)
+    decided_at = row["as_of"] + reader.integer() * _MICROSECOND
+    return Head(flags, decision_id, application_id, order_id, account_id, operator_id, decided_at)
+
+
 def _read_names(reader: Reader, flags: int, row: RowMapping) -> list[Any]:
     if flags & _DIGEST_ID:
         decision_id: str | None = f"d-{row['decision_key']:012x}{reader.take(_DIGEST_BYTES - _KEY_BYTES).hex()}"
@@ -248,22 +276,8 @@ def _read_counterfactual(reader: Reader, values: dict[str, Any], *, is_witnessed
 
 
 def _read_evidence(reader: Reader, as_of: datetime, *, is_at_once: bool) -> tuple[Evidence, ...]:
-    shape = _shape(reader.term())
-    values: list[Any] = []
-    texts: list[tuple[int, str]] = []
-    for _ in range(0, len(shape), _GROUP):
-        tags = reader.term()[1:].decode()
-        form, sizes = _layout(tags)
-        parts = struct.unpack(form, reader.take(struct.calcsize(form)))
-        place = 0
-        for tag, size in zip(tags, sizes, strict=True):
-            if tag in "sW":
-                texts.append((len(values), tag))
-            values.append(_value_of(tag, parts[place : place + size], reader))
-            place += size
-    for place, tag in texts:
-        text = reader.term()[1:].decode()
-        values[place] = text if tag == "s" else int(text)
+    shape = shape_of(reader.term())
+    values = read_values(reader, len(shape))
     origins = {}
     for _ in range(reader.natural()):
         place = reader.natural()
@@ -275,6 +289,29 @@ def _read_evidence(reader: Reader, as_of: datetime, *, is_at_once: bool) -> tupl
         Evidence(name, values[place], origins.get(place, origin), instants[place])
         for place, (name, origin) in enumerate(shape)
     )
+
+
+def read_values(reader: Reader, size: int) -> list[Any]:
+    """Read so many values; what comes next are the origins that deviate."""
+    values: list[Any] = []
+    texts: list[tuple[int, str]] = []
+    for _ in range(0, size, _GROUP):
+        tags = reader.term()[1:].decode()
+        form, sizes, length = _layout(tags)
+        parts = struct.unpack(form, reader.take(length))
+        place = 0
+        for tag, width in zip(tags, sizes, strict=True):
+            if tag in _EASY:
+                values.append(float(parts[place]))
+            else:
+                if tag in "sW":
+                    texts.append((len(values), tag))
+                values.append(_value_of(tag, parts[place : place + width], reader))
+            place += width
+    for place, tag in texts:
+        text = reader.term()[1:].decode()
+        values[place] = text if tag == "s" else int(text)
+    return values
 
 
 def _tag_of(value: EvidenceValue | Absence, terms: Terms) -> tuple[str, tuple[Any, ...]]:
@@ -302,35 +339,16 @@ def _value_of(tag: str, parts: tuple[Any, ...], reader: Reader) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _layout(tags: str) -> tuple[str, tuple[int, ...]]:
-    """Give what `struct` packs for the forms of some values, and how many parts each has."""
+def _layout(tags: str) -> tuple[str, tuple[int, ...], int]:
+    """Give what `struct` packs for the forms of some values, how many parts each has, and how many bytes all take."""
     form = "<" + "".join("H" if tag == "v" else FORMATS.get(tag, "") for tag in tags)
-    return form, tuple(1 if tag == "v" else SIZES.get(tag, 0) for tag in tags)
+    return form, tuple(1 if tag == "v" else SIZES.get(tag, 0) for tag in tags), struct.calcsize(form)
 
 
 @lru_cache(maxsize=256)
-def _shape(content: bytes) -> tuple[tuple[str, str], ...]:
+def shape_of(content: bytes) -> tuple[tuple[str, str], ...]:
+    """Give the names and the general origins of a decision's evidence, in order."""
     return _SHAPE.decode(content)
-
-
-def _write_contributions(writer: Writer, contributions: Sequence[tuple[str, float]]) -> None:
-    writer.natural(len(contributions))
-    for name, amount in contributions:
-        writer.term(b"=" + name.encode())
-        millionths = round(amount * _MILLION) if abs(amount) < _MILLION else 0
-        if millionths and millionths / _MILLION == amount:
-            writer.integer(millionths)
-        else:
-            writer.integer(0)
-            writer.double(amount)
-
-
-def _read_contributions(reader: Reader) -> tuple[tuple[str, float], ...]:
-    found = []
-    for _ in range(reader.natural()):
-        name, millionths = reader.term()[1:].decode(), reader.integer()
-        found.append((name, millionths / _MILLION if millionths else reader.double()))
-    return tuple(found)
 
 
 def _read_share(reader: Reader) -> float | None:

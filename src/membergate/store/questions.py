@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from membergate.domain.errors import MembergateError
@@ -81,11 +81,7 @@ class QuestionRecord:
         """
         known = self.of_key(scope, key)
         if known is not None and known.digest != digest:
-            raise KeyReusedError(
-                "this key stands for another question",
-                where=f"{scope} {key[:80]!r}, asked at {format_instant(known.asked_at)}",
-                allowed="the same question again, or another key",
-            )
+            raise reused(known)
         return known
 
     def of_key(self, scope: str, key: str) -> Question | None:
@@ -128,3 +124,29 @@ class QuestionRecord:
         with readable_database_errors(self._origin), self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else Question(**row)
+
+
+def reused(known: Question) -> KeyReusedError:
+    """Say that a key stands for another question."""
+    return KeyReusedError(
+        "this key stands for another question",
+        where=f"{known.scope} {known.key[:80]!r}, asked at {format_instant(known.asked_at)}",
+        allowed="the same question again, or another key",
+    )
+
+
+def known_questions(connection: Connection, asked: Sequence[Question]) -> dict[tuple[str, str], Question]:
+    """Give the questions that stand on record under the keys of some, by scope and key; a few hundred at a time."""
+    keys = sorted({one.key for one in asked if is_storable_id(one.key)})
+    if not keys:
+        return {}
+    scopes = {one.scope for one in asked}
+    query = select(QUESTIONS).where(QUESTIONS.c.scope.in_(scopes), QUESTIONS.c.key.in_(keys))
+    found = (Question(**row) for row in connection.execute(query).mappings())
+    return {(one.scope, one.key): one for one in found}
+
+
+def keep_questions(connection: Connection, asked: Sequence[Question]) -> None:
+    """Put new questions on record."""
+    if asked:
+        connection.execute(QUESTIONS.insert(), [{name: getattr(q, name) for name in Question.__slots__} for q in asked])

@@ -5,47 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from sqlalchemy import Engine, Select, bindparam, select
 
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import HOLDERS, Checkpoint, Disposition
 from membergate.domain.errors import UnknownSubjectError
-from membergate.domain.listing import entries_behind
 from membergate.store.auditing import AuditRecord
 from membergate.store.caps import CapLedger
-from membergate.store.codec import COLUMNS, Record, decision_to_record, is_storable_id
+from membergate.store.codec import Record, decision_to_record, is_storable_id
+from membergate.store.columns import EvidenceColumns
 from membergate.store.committing import Committer, Writing
-from membergate.store.errors import RecordConflictError, readable_database_errors
+from membergate.store.errors import readable_database_errors
 from membergate.store.inbox import EventInbox
 from membergate.store.keys import ApiKeyRecord
+from membergate.store.let_in import LetIn
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.outbox import Outbox
-from membergate.store.packing import CHECKPOINTS, DISPOSITIONS, ERASED, account_of, key_of, pack, unpack
+from membergate.store.packing import CHECKPOINTS, DISPOSITIONS, account_of, key_of, pack, unpack
 from membergate.store.policies import PolicyRecord
 from membergate.store.questions import QuestionRecord
+from membergate.store.recording import Recorder
 from membergate.store.retention import Retention
 from membergate.store.tables import DECISION_ENTRIES, DECISIONS
 from membergate.store.velocity import VelocityLog
+from membergate.store.writing import BY_KEY, ROWS, differences, insert_decisions, known_decisions, slices
 
-_T = TypeVar("_T")
-
-_IDS_A_QUERY = 5_000  # backends bound the parameters of one statement: 32,766 on SQLite, 65,535 on PostgreSQL
 _ROWS_A_SCAN = 20_000
 _OLDEST_REVIEW = timedelta(days=92)
-_CONTENT = tuple(column for column in COLUMNS if column != "decided_at")
 _HOLDERS = [DISPOSITIONS.index(disposition) for disposition in sorted(HOLDERS)]
-_ROWS = select(DECISIONS).where(DECISIONS.c.content != ERASED)
-_BY_KEY = _ROWS.where(DECISIONS.c.decision_key.in_(bindparam("keys", expanding=True)))
-_BY_ACCOUNT = _ROWS.where(DECISIONS.c.account_key.in_(bindparam("keys", expanding=True)))
-_TOUCHED = _ROWS.where(
+_BY_ACCOUNT = ROWS.where(DECISIONS.c.account_key.in_(bindparam("keys", expanding=True)))
+_TOUCHED = ROWS.where(
     DECISIONS.c.number.in_(
         select(DECISION_ENTRIES.c.decision_number).where(DECISION_ENTRIES.c.entry_id == bindparam("entry_id"))
     )
 )
-_LET_IN = _ROWS.where(
+_LET_IN = ROWS.where(
     DECISIONS.c.checkpoint == CHECKPOINTS.index(Checkpoint.ADMISSION), DECISIONS.c.disposition.in_(_HOLDERS)
 )
 _ADMITTED = _LET_IN.where(
@@ -76,7 +73,9 @@ class OperationalRecord:
         self.caps = CapLedger(engine, origin, self._committer)
         self.questions = QuestionRecord(engine, origin)
         self.outbox = Outbox(engine, origin)
+        self.soon = Recorder(self._committer, self.outbox)
         self.memberships = MembershipRecord(engine, origin, self.outbox)
+        self.let_in = LetIn(engine, origin)
         self.inbox = EventInbox(engine, origin)
         self.velocity = VelocityLog(engine, origin)
         self.keys = ApiKeyRecord(engine, origin)
@@ -126,7 +125,7 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        found = self._decisions(_BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
+        found = self._decisions(BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
         for decision in found:
             if decision.decision_id == decision_id:
                 return decision
@@ -187,7 +186,7 @@ class OperationalRecord:
         asked = {account_id for account_id in account_ids if is_storable_id(account_id)}
         keys = sorted({key_of(account_id) for account_id in asked})
         admitted: set[str] = set()
-        for some in _slices(keys):
+        for some in slices(keys):
             admitted |= self._accounts(_ADMITTED, {"keys": some, "before": before})
         return admitted & asked
 
@@ -199,7 +198,7 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        found = self._decisions(_BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
+        found = self._decisions(BY_KEY, {"keys": [key_of(decision_id)]}) if is_storable_id(decision_id) else ()
         return any(decision.decision_id == decision_id for decision in found)
 
     def reviews_since(self, since: datetime) -> set[str]:
@@ -212,7 +211,7 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        query = _ROWS.where(
+        query = ROWS.where(
             DECISIONS.c.checkpoint == CHECKPOINTS.index(Checkpoint.ADMISSION),
             DECISIONS.c.disposition == DISPOSITIONS.index(Disposition.REVIEW),
             DECISIONS.c.as_of >= since - _OLDEST_REVIEW,
@@ -246,13 +245,41 @@ class OperationalRecord:
         WorkspaceError
             If the database cannot be read.
         """
-        query = _ROWS.where(DECISIONS.c.checkpoint == CHECKPOINTS.index(checkpoint))
-        query = query if since is None else query.where(DECISIONS.c.as_of >= since)
-        query = query if until is None else query.where(DECISIONS.c.as_of < until)
+        query = _at(checkpoint, since, until)
         with readable_database_errors(self.origin), self._engine.connect() as connection:
             for rows in connection.execute(query.execution_options(yield_per=_ROWS_A_SCAN)).mappings().partitions():
                 with self._engine.connect() as other:
                     yield [decision_to_record(self._committer.reading(other, unpack, row)) for row in rows]
+
+    def scan_evidence(
+        self,
+        checkpoint: Checkpoint,
+        names: Sequence[str],
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[EvidenceColumns]:
+        """Read who was asked about and what some witnesses said, column by column, some decisions at a time.
+
+        Parameters
+        ----------
+        checkpoint, since, until
+            As for `scan`.
+        names
+            The evidence to read.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        query = _at(checkpoint, since, until)
+        with readable_database_errors(self.origin), self._engine.connect() as connection:
+            for rows in connection.execute(query.execution_options(yield_per=_ROWS_A_SCAN)).mappings().partitions():
+                found = EvidenceColumns(tuple(names))
+                with self._engine.connect() as other:
+                    for row in rows:
+                        self._committer.reading(other, found.add, row)
+                yield found
 
     def check(self) -> None:
         """See that the database answers.
@@ -266,7 +293,8 @@ class OperationalRecord:
             connection.execute(select(DECISIONS.c.number).limit(1)).first()
 
     def close(self) -> None:
-        """Give back every connection. Closing twice does no harm."""
+        """Put on record what was taken, and give back every connection. Closing twice does no harm."""
+        self.soon.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -288,49 +316,30 @@ class OperationalRecord:
             return {self._committer.reading(connection, account_of, row) for row in rows}
 
 
+def _at(checkpoint: Checkpoint, since: datetime | None, until: datetime | None) -> Select[Any]:
+    query = ROWS.where(DECISIONS.c.checkpoint == CHECKPOINTS.index(checkpoint))
+    query = query if since is None else query.where(DECISIONS.c.as_of >= since)
+    return query if until is None else query.where(DECISIONS.c.as_of < until)
+
+
 def _in_time(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(decisions, key=lambda decision: (decision.as_of, decision.decided_at, decision.decision_id)))
 
 
 def _record(writing: Writing, asked: Mapping[str, Decision]) -> int:
-    """Write the decisions that are not on record, hold the others equal to what is there, and link list entries."""
-    known: dict[str, Decision] = {}
-    for some in _slices([key_of(decision_id) for decision_id in asked]):
-        for row in writing.connection.execute(_BY_KEY, {"keys": some}).mappings():
-            decision = unpack(row, writing.terms)
-            known[decision.decision_id] = decision
+    """Write the decisions that are not on record, and hold the others equal to what is there."""
+    known = known_decisions(writing, list(asked))
     new = []
     for decision_id, decision in asked.items():
         if decision_id in known:
             _hold_equal(known[decision_id], decision)
         else:
             new.append(decision)
-    rows = [pack(decision, writing.terms) for decision in new]
-    writing.insert_terms()
-    first = writing.insert(DECISIONS, rows)
-    links = [
-        {"entry_id": entry_id, "decision_number": first + place}
-        for place, decision in enumerate(new)
-        for entry_id in dict.fromkeys(one for witnessed in decision.evidence for one in entries_behind(witnessed))
-    ]
-    if links:
-        writing.insert(DECISION_ENTRIES, links)
+    insert_decisions(writing, new, [pack(decision, writing.terms) for decision in new])
     return len(new)
 
 
 def _hold_equal(kept: Decision, asked: Decision) -> None:
-    if kept is asked:
-        return
-    stored, record = decision_to_record(kept), decision_to_record(asked)
-    differing = [column for column in _CONTENT if stored[column] != record[column]]
-    if differing:
-        raise RecordConflictError(
-            f"a decision with this id is on record with another {', '.join(differing)}",
-            where=f"decision {record['decision_id']!r}",
-            next_step="what was visible as of that instant has changed since: decide under a new model version",
-        )
-
-
-def _slices(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), _IDS_A_QUERY):
-        yield items[start : start + _IDS_A_QUERY]
+    conflict = differences(kept, asked)
+    if conflict is not None:
+        raise conflict

@@ -80,6 +80,16 @@ class VelocityLog:
         """
         self._shared = velocity
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether shared counters are asked, which may have to be waited for."""
+        return self._shared is not None
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether anything was ever logged, as far as this process has looked."""
+        return self._shared is not None or self._counters is not None
+
     def begin(self, since: datetime) -> bool:
         """Say from when on everything is logged, if it was not said before; otherwise the first `add` or look says so.
 

@@ -18,6 +18,7 @@ from membergate.operations.history import History
 from membergate.operations.learn import Learned
 from membergate.operations.members import Members
 from membergate.operations.policies import store_policy
+from membergate.operations.witnessing import KeptTestimony
 from membergate.operations.workspace import Live, Workspace
 from membergate.store import OperationalRecord, open_store
 
@@ -57,9 +58,10 @@ def record(tmp_path: Path) -> Iterator[OperationalRecord]:
 
 
 @pytest.fixture
-def members(shop: Shop, record: OperationalRecord) -> Members:
-    """Give the members of a shop whose decisions are on record."""
+def members(shop: Shop, record: OperationalRecord, monkeypatch: pytest.MonkeyPatch) -> Members:
+    """Give the members of a shop whose decisions are on record; nobody was looked up yet."""
     record.record(shop.decisions)
+    monkeypatch.setattr(shop.desk, "kept", KeptTestimony(shop.desk.names))
     return Members(shop.desk, record, lock=Lock())
 
 

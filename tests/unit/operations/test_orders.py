@@ -21,6 +21,7 @@ from membergate.operations.admission import AdmissionRequest
 from membergate.operations.failing_open import FailOpenDesk
 from membergate.operations.members import Members
 from membergate.operations.orders import OrderAnswer, OrderDesk, OrderRequest
+from membergate.operations.witnessing import KeptTestimony
 from membergate.service import Desks, ServiceSettings, create_app
 from membergate.store import KeyReusedError, OperationalRecord, decision_to_record
 
@@ -35,12 +36,14 @@ def trialist(shop: Any) -> Decision:
 
 
 @pytest.fixture
-def plain(members: Members, trialist: Decision) -> str:
+def plain(members: Members, trialist: Decision, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the account of somebody whose orders no rule touches: testimony is kept, and says nothing remarkable."""
     at = members.desk.history.last_instant + timedelta(days=1)
-    member = members.about(trialist.account_id, at)
-    calm = {name: replace(e, value=Absence.NOT_OBSERVED) for name, e in member.evidence.items()}
-    members._keep(replace(member, evidence=calm))
+    (witnessed,) = members.desk.testify([trialist.account_id], at)
+    calm = {name: replace(e, value=Absence.NOT_OBSERVED) for name, e in witnessed.evidence.items()}
+    kept = KeptTestimony(calm)
+    kept.keep(replace(witnessed, evidence=calm), is_present=True)
+    monkeypatch.setattr(members.desk, "kept", kept)
     return trialist.account_id
 
 
@@ -173,7 +176,7 @@ def test_a_witness_that_breaks_limits_an_order(
     def broken(*_: Any) -> Any:
         raise RuntimeError("the warehouse is gone")
 
-    monkeypatch.setattr(members.desk, "witness", broken)
+    monkeypatch.setattr(members.desk, "testify", broken)
     answer = OrderDesk(members).decide(order("o-1", trialist.account_id, 9), clock)
     assert answer.decision.disposition is Disposition.LIMIT_QUANTITY
     assert answer.decision.degraded

@@ -13,7 +13,7 @@ from membergate.domain.decision import Decision
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, UnknownSubjectError
 from membergate.domain.instants import utc
-from membergate.store import OperationalRecord, RecordConflictError, open_store, record
+from membergate.store import OperationalRecord, RecordConflictError, open_store, writing
 
 MakeDecision = Callable[..., Decision]
 
@@ -82,7 +82,7 @@ def test_batches_larger_than_one_query_are_compared_whole(
     store: OperationalRecord, make_decision: MakeDecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Decisions that fill several queries go in at once, and their repetition is recognised."""
-    monkeypatch.setattr(record, "_IDS_A_QUERY", 100)
+    monkeypatch.setattr(writing, "_IDS_A_QUERY", 100)
     decisions = [make_decision(number) for number in range(250)]
     assert store.record(decisions) == 250
     assert store.record(decisions) == 0

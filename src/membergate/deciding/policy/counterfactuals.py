@@ -8,19 +8,24 @@ search walks outward in doubling steps and halves its way back to the border.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from math import ceil, floor
+from functools import lru_cache
+from math import ceil, floor, isclose
 
 from membergate.deciding.policy.economics import Stakes
 from membergate.deciding.policy.policy import Direction, Movable, Policy
 from membergate.deciding.policy.scoring import Cause, Reason, stakes_of
-from membergate.deciding.policy.turning import turning_values
-from membergate.deciding.policy.verdicts import judge, read_facts
+from membergate.deciding.policy.turning import turning_points_of
+from membergate.deciding.policy.verdicts import Hearing, hear
 from membergate.domain.decision import Counterfactual, Verdict
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
 from membergate.domain.evidence import Evidence
+
+_AT_A_POINT = 1e-9
+"""Closer to a turning point than this, rounding may decide on which side a value lies."""
 
 
 def counterfactual(
@@ -50,11 +55,18 @@ def counterfactual(
         None where nothing is milder, or no single change would do. Otherwise deciding again with `needed` in place of
         `actual` gives the disposition that it names.
     """
-    if verdict.disposition is LADDERS[checkpoint][0]:
+    return way_out(hear(policy, checkpoint, evidence, snoozed), evidence, verdict.disposition, lottery=lottery)
+
+
+def way_out(
+    hearing: Hearing, evidence: Mapping[str, Evidence], disposition: Disposition, *, lottery: float
+) -> Counterfactual | None:
+    """Find what `counterfactual` finds, for who has heard the witnesses already."""
+    policy, checkpoint = hearing.policy, hearing.checkpoint
+    if disposition is LADDERS[checkpoint][0]:
         return None
-    causes = judge(policy, checkpoint, evidence, lottery=lottery, snoozed=snoozed).causes
-    search = _Search(policy, checkpoint, evidence, verdict.disposition, lottery, snoozed)
-    movable_names = _common_reads(causes, verdict.disposition, checkpoint)
+    search = _Search(hearing, evidence, disposition, lottery)
+    movable_names = _common_reads(hearing.settled(lottery).causes, disposition, checkpoint)
     found = [
         change
         for movable in policy.movables
@@ -76,53 +88,48 @@ def _common_reads(causes: Collection[Cause], disposition: Disposition, checkpoin
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    policy: Policy
-    checkpoint: Checkpoint
+    hearing: Hearing
     evidence: Mapping[str, Evidence]
     disposition: Disposition
     lottery: float
-    snoozed: Collection[str]
 
     def nearest(self, movable: Movable) -> tuple[float, Counterfactual] | None:
         """Give the nearest value on the movable's grid that helps, with its distance in scales."""
-        witnessed = self.evidence.get(movable.evidence)
+        name, witnessed = movable.evidence, self.evidence.get(movable.evidence)
         if witnessed is None or isinstance(witnessed.value, bool) or not isinstance(witnessed.value, int | float):
             return None
         actual = float(witnessed.value)
         grid = _Grid.of(movable, actual)
-        candidates = {grid.value(index) for index in self._beside_turning_points(movable.evidence, grid)}
-        if self._is_calculated_with(movable.evidence):
-            candidates.update(grid.value(index) for index in self._walk(movable.evidence, grid, actual))
+        points = turning_points_of(self.hearing.policy, name, self._stakes())
+        candidates = {value: stretch for index, value, stretch in _beside(points, movable.step) if index in grid}
+        if name in self.hearing.policy.blended:
+            candidates = dict.fromkeys([*candidates, *self._walk(name, grid, actual)])
+        candidates.pop(actual, None)
+        in_vain: set[int | None] = set()  # what helps nowhere between two turning points helps nowhere there
         for needed in sorted(candidates, key=lambda value: (abs(value - actual), value)):
-            disposition = self._milder(movable.evidence, needed) if needed != actual else None
+            stretch = candidates[needed]
+            disposition = None if stretch is not None and stretch in in_vain else self._milder(name, needed)
             if disposition is not None:
                 distance = abs(needed - actual) / movable.scale
-                return distance, Counterfactual(movable.evidence, actual, needed, disposition)
+                return distance, Counterfactual(name, actual, needed, disposition)
+            in_vain.add(stretch)
         return None
 
     def _milder(self, name: str, value: float) -> Disposition | None:
         """Decide again; give the disposition if it is milder by itself."""
-        moved = {**self.evidence, name: replace(self.evidence[name], value=value)}
-        verdict = judge(self.policy, self.checkpoint, moved, lottery=self.lottery, snoozed=self.snoozed).verdict
-        rung = severity(self.disposition, self.checkpoint)
-        is_milder = severity(verdict.disposition, self.checkpoint) < rung and not verdict.explore
-        return verdict.disposition if is_milder else None
+        checkpoint = self.hearing.checkpoint
+        settlement = self.hearing.moved(name, value).settled(self.lottery)
+        rung = severity(self.disposition, checkpoint)
+        is_milder = severity(settlement.disposition, checkpoint) < rung and not settlement.is_explored
+        return settlement.disposition if is_milder else None
 
-    def _beside_turning_points(self, name: str, grid: _Grid) -> Iterator[int]:
-        for point in turning_values(self.policy, name, self._stakes()):
-            index = floor(point / grid.step)
-            yield from (beside for beside in range(index - 1, index + 3) if grid.first <= beside <= grid.last)
+    def _stakes(self) -> Stakes | None:
+        policy = self.hearing.policy
+        if policy.economics is None or self.hearing.checkpoint is not Checkpoint.ADMISSION:
+            return None
+        return stakes_of(policy, policy.economics, self.hearing.facts)
 
-    def _stakes(self) -> tuple[Stakes, ...]:
-        if self.policy.economics is None or self.checkpoint is not Checkpoint.ADMISSION:
-            return ()
-        facts, _ = read_facts(self.policy.reads_at[self.checkpoint], self.policy.kinds, self.evidence)
-        return (stakes_of(self.policy, self.policy.economics, facts),)
-
-    def _is_calculated_with(self, name: str) -> bool:
-        return any(name in condition.blended for condition in self.policy.conditions())
-
-    def _walk(self, name: str, grid: _Grid, actual: float) -> Iterator[int]:
+    def _walk(self, name: str, grid: _Grid, actual: float) -> Iterator[float]:
         """Walk out from the actual value in doubling steps, both ways, and halve back to the border."""
         start = floor(actual / grid.step)
         for direction, end in ((-1, grid.first), (1, grid.last)):
@@ -130,7 +137,7 @@ class _Search:
             while (end - unhelpful) * direction > 0:
                 index = start + direction * min(stride, abs(end - start))
                 if self._milder(name, grid.value(index)) is not None:
-                    yield self._border(name, grid, unhelpful, index)
+                    yield grid.value(self._border(name, grid, unhelpful, index))
                     break
                 unhelpful, stride = index, stride * 2
 
@@ -144,6 +151,26 @@ class _Search:
         return helpful
 
 
+@lru_cache(maxsize=4096)
+def _beside(points: tuple[float, ...], step: float) -> tuple[tuple[int, float, int | None], ...]:
+    """Give the places on both sides of each turning point, on a grid of a step, with their values and stretches."""
+    places, found = _places(step), {}
+    for point in points:
+        index = floor(point / step)
+        for beside in range(index - 1, index + 3):
+            value = round(beside * step, places)
+            found[beside] = (beside, value, _stretch(points, value))
+    return tuple(found.values())
+
+
+def _stretch(points: Sequence[float], value: float) -> int | None:
+    """Give the stretch between two turning points in which a value lies, by number; None at such a point."""
+    place = bisect_left(points, value)
+    beside = points[max(0, place - 1) : place + 1]
+    is_at_one = any(isclose(value, point, rel_tol=_AT_A_POINT, abs_tol=_AT_A_POINT) for point in beside)
+    return None if is_at_one else place
+
+
 @dataclass(frozen=True, slots=True)
 class _Grid:
     """The values that may be named: multiples of the step, written with as many places as the step has."""
@@ -155,13 +182,21 @@ class _Grid:
 
     @classmethod
     def of(cls, movable: Movable, actual: float) -> _Grid:
-        exponent = Decimal(repr(movable.step)).as_tuple().exponent
-        places = max(0, -exponent) if isinstance(exponent, int) else 0
+        places = _places(movable.step)
         lowest = max(movable.lowest, actual) if movable.direction is Direction.UP else movable.lowest
         highest = min(movable.highest, actual) if movable.direction is Direction.DOWN else movable.highest
         # the tolerance keeps 0.3 / 0.1 on the grid
         first, last = ceil(lowest / movable.step - 1e-9), floor(highest / movable.step + 1e-9)
         return cls(movable.step, first, last, places)
 
+    def __contains__(self, index: int) -> bool:
+        return self.first <= index <= self.last
+
     def value(self, index: int) -> float:
         return round(index * self.step, self.places)
+
+
+@lru_cache(maxsize=1024)
+def _places(step: float) -> int:
+    exponent = Decimal(repr(step)).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

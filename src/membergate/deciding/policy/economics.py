@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 
 from membergate.deciding.policy.condition import Condition
 from membergate.domain.disposition import Disposition
+
+_VALUE = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def expected_values(stakes: Stakes, probability: float) -> dict[Disposition, flo
 
 def best(values: dict[Disposition, float]) -> Disposition:
     """Give the disposition of the highest value; of equal ones the mildest, which stands first."""
-    return max(values, key=values.__getitem__)
+    return max(values.items(), key=_VALUE)[0]
 
 
 @lru_cache(maxsize=256)

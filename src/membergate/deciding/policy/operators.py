@@ -62,11 +62,13 @@ class Part:
     kind: EvidenceKind
     ask: Callable[[Facts], Any]  # of the part's kind, or None; the compiler has checked it
     sql: str
+    name: str | None = None  # of the witness, where the part is nothing else
+    literal: float | None = None  # the number, where the part is nothing else
 
 
 def read(name: str, kind: EvidenceKind) -> Part:
     """Read one witness."""
-    return Part(kind, lambda facts: facts.get(name), f'"{name}"')
+    return Part(kind, lambda facts: facts.get(name), f'"{name}"', name=name)
 
 
 def text(value: str) -> Part:
@@ -78,7 +80,9 @@ def text(value: str) -> Part:
 def number(value: float) -> Part:
     """Give a number literal; with an exponent, DuckDB reads it as DOUBLE and not as DECIMAL."""
     written = repr(value)
-    return Part(EvidenceKind.NUMBER, lambda _: value, f"({written if 'e' in written else written + 'e0'})")
+    return Part(
+        EvidenceKind.NUMBER, lambda _: value, f"({written if 'e' in written else written + 'e0'})", literal=value
+    )
 
 
 def truth(*, is_true: bool) -> Part:
@@ -117,12 +121,18 @@ def junction(parts: Sequence[Part], *, is_and: bool) -> Part:
 def comparison(sign: str, left: Part, right: Part) -> Part:
     """Compare two values of one kind; unknown where either is."""
     ask_left, ask_right, compare = left.ask, right.ask, _COMPARE[sign]
+    name, literal = left.name, right.literal
+
+    def ask_beside_literal(facts: Facts) -> bool | None:
+        value: Any = facts.get(name)  # type: ignore[arg-type]  # asked only where there is a name
+        return None if value is None else compare(value, literal)
 
     def ask(facts: Facts) -> bool | None:
         a, b = ask_left(facts), ask_right(facts)
         return None if a is None or b is None else compare(a, b)
 
-    return Part(EvidenceKind.BOOLEAN, ask, f"({left.sql} {sign} {right.sql})")
+    is_plain = name is not None and literal is not None  # a witness beside a number: most of what rules ask
+    return Part(EvidenceKind.BOOLEAN, ask_beside_literal if is_plain else ask, f"({left.sql} {sign} {right.sql})")
 
 
 def is_absent(part: Part) -> Part:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeVar
 
+from membergate.deciding.policy import witnesses
 from membergate.deciding.policy.condition import Condition
 from membergate.deciding.policy.economics import Economics
 from membergate.domain.decision import Caps
@@ -21,6 +23,7 @@ CARRYING_CAPS = frozenset(
     {Disposition.ADMIT_CAPPED, Disposition.TRIAL, Disposition.LIMIT_QUANTITY, Disposition.SUSPEND_BENEFIT}
 )
 """Dispositions that carry benefit limits."""
+_SCORE_READS = frozenset({*witnesses.SCORES, witnesses.IS_CALIBRATED, witnesses.EVIDENCE_MASS, witnesses.HISTORY_DAYS})
 
 
 class Refusal(StrEnum):
@@ -318,10 +321,56 @@ class Policy:
     kinds: Mapping[str, EvidenceKind]
     reads_at: Mapping[Checkpoint, tuple[str, ...]]
 
-    @property
+    @cached_property
+    def full_version(self) -> str:
+        """Name, version and the first digits of the digest."""
+        return f"{self.name}-{self.version}-{self.digest[:12]}"
+
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """Names of all evidence that the policy reads, at any checkpoint, sorted."""
         return tuple(sorted(self.kinds))
+
+    @cached_property
+    def rules_at(self) -> Mapping[Checkpoint, tuple[Rule, ...]]:
+        """The rules of each checkpoint, in the policy's order."""
+        return {place: tuple(rule for rule in self.rules if rule.checkpoint is place) for place in Checkpoint}
+
+    @cached_property
+    def listeners_at(self) -> Mapping[Checkpoint, Mapping[str, tuple[int, ...]]]:
+        """The places of the rules that read each name, at each checkpoint."""
+        return {place: _listeners(rules) for place, rules in self.rules_at.items()}
+
+    @cached_property
+    def compared(self) -> Mapping[str, frozenset[float]]:
+        """The numbers with which conditions compare each name."""
+        numbers: dict[str, set[float]] = {}
+        for condition in self.conditions():
+            for name, number in condition.compared:
+                numbers.setdefault(name, set()).add(number)
+        return {name: frozenset(some) for name, some in numbers.items()}
+
+    @cached_property
+    def blended(self) -> frozenset[str]:
+        """Names that conditions calculate with, so that they may turn on them anywhere."""
+        return frozenset(name for condition in self.conditions() for name in condition.blended)
+
+    @cached_property
+    def score_reads(self) -> frozenset[str]:
+        """Names of the evidence that weighing the score depends on, the operator cap aside."""
+        lane = self.economics.business_lane.offered_when if self.economics and self.economics.business_lane else None
+        waived = self.economics.waived_when if self.economics else None
+        conditions = (*(segment.when for segment in self.segments), lane, waived)
+        return _SCORE_READS.union(*(condition.reads for condition in conditions if condition is not None))
+
+    @cached_property
+    def turning(self) -> dict[tuple[str, float, float, bool], tuple[float, ...]]:
+        """What was found of where it turns, by name and stakes, so that it is found once; `turning.points` fills it."""
+        return {}
+
+    @cached_property
+    def _under_overlays(self) -> dict[tuple[bool, ...], Policy]:
+        return {}
 
     @property
     def operator_cap(self) -> int | None:
@@ -345,9 +394,18 @@ class Policy:
 
     def at(self, as_of: datetime) -> Policy:
         """Give the policy as it decides at an instant: with the overlays that hold, each of which only tightens."""
-        holding = [overlay for overlay in self.overlays if overlay.holds(as_of)]
-        if not holding:
+        if not self.overlays:
             return self
+        holding = tuple(overlay.holds(as_of) for overlay in self.overlays)
+        if not any(holding):
+            return self
+        if holding not in self._under_overlays:
+            self._under_overlays[holding] = self._tightened(
+                [o for o, holds in zip(self.overlays, holding, strict=True) if holds]
+            )
+        return self._under_overlays[holding]
+
+    def _tightened(self, holding: Sequence[Overlay]) -> Policy:
         cap, caps = self.operator_holder_cap, dict(self.caps)
         for overlay in holding:
             if overlay.operator_cap is not None:
@@ -363,8 +421,13 @@ class Policy:
         return frozenset(
             rule.rule_id
             for rule in self.rules
-            if any(account == account_id and as_of < until for account, until in rule.snoozes)
+            if rule.snoozes and any(account == account_id and as_of < until for account, until in rule.snoozes)
         )
+
+
+def _listeners(rules: Sequence[Rule]) -> dict[str, tuple[int, ...]]:
+    names = {name for rule in rules for name in rule.reads}
+    return {name: tuple(place for place, rule in enumerate(rules) if name in rule.reads) for name in names}
 
 
 def tighter(a: Caps, b: Caps) -> Caps:

@@ -105,20 +105,13 @@ def stakes_of(policy: Policy, economics: Economics, facts: Facts) -> Stakes:
     return Stakes(economics, value_multiplier, loss_multiplier, is_offered)
 
 
-def score_reads(policy: Policy) -> frozenset[str]:
-    """Give the names of the evidence that the proposal depends on, the operator cap aside."""
-    reads = {*witnesses.SCORES, witnesses.IS_CALIBRATED, witnesses.EVIDENCE_MASS, witnesses.HISTORY_DAYS}
-    reads |= {name for segment in policy.segments for name in segment.when.reads}
-    economics = policy.economics
-    if economics and economics.business_lane:
-        reads |= set(economics.business_lane.offered_when.reads)
-    if economics and economics.waived_when:
-        reads |= set(economics.waived_when.reads)
-    return frozenset(reads)
+def is_heard(policy: Policy, name: str) -> bool:
+    """Tell whether the proposal may depend on an evidence."""
+    return name == witnesses.OPERATOR_HOLDERS or name in policy.score_reads
 
 
 def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Disposition, float]]:
-    reads = score_reads(policy)
+    reads = policy.score_reads
     probability, is_calibrated = _probability(facts)
     if probability is None:
         return Cause(Disposition.TRIAL, Reason.NO_SCORE, reads), {}

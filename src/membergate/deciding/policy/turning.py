@@ -9,6 +9,16 @@ from membergate.deciding.policy.economics import Stakes, turning_points
 from membergate.deciding.policy.policy import Policy
 
 
+def turning_points_of(policy: Policy, name: str, stakes: Stakes | None) -> tuple[float, ...]:
+    """Give the values of a number at which the policy may turn for a subject with these stakes, ascending."""
+    key = (name, 1.0, 1.0, False)
+    if stakes is not None:
+        key = (name, stakes.value_multiplier, stakes.loss_multiplier, stakes.is_lane_offered)
+    if key not in policy.turning:
+        policy.turning[key] = tuple(sorted(set(turning_values(policy, name, () if stakes is None else (stakes,)))))
+    return policy.turning[key]
+
+
 def turning_values(policy: Policy, name: str, stakes: Iterable[Stakes]) -> Iterator[float]:
     """Give the values of a number at which the policy may turn, all else being equal.
 
@@ -27,8 +37,7 @@ def turning_values(policy: Policy, name: str, stakes: Iterable[Stakes]) -> Itera
         Literals of conditions, thresholds of the machinery, probabilities at which expected values cross. What a
         condition calculates (see `Condition.blended`) is not among them.
     """
-    for condition in policy.conditions():
-        yield from (number for compared, number in condition.compared if compared == name)
+    yield from policy.compared.get(name, ())
     if policy.evidence_mass and name == witnesses.EVIDENCE_MASS:
         yield policy.evidence_mass.minimum_orders
     if policy.evidence_mass and name == witnesses.HISTORY_DAYS:

@@ -7,9 +7,9 @@ verdict is the strictest of what the causes ask for; only the exploration lane m
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 
 from membergate.deciding.policy import scoring, witnesses
 from membergate.deciding.policy.operators import Fact, Facts
@@ -25,6 +25,7 @@ FAIL_SAFE = {
     Checkpoint.SWEEP: Disposition.KEEP,
 }
 """With a witness at fault: nobody is admitted in full, orders keep their limits, and no member is punished."""
+_NUMBER = EvidenceKind.NUMBER
 _WITHOUT_A_PERSON = {
     Disposition.DENY: Disposition.REVIEW,
     Disposition.TERMINATE: Disposition.SUSPEND_BENEFIT,
@@ -80,40 +81,113 @@ def judge(
     snoozed: Collection[str] = (),
 ) -> Judgement:
     """Decide one subject and keep the causes."""
-    names = policy.reads_at[checkpoint]
-    facts, failed = read_facts(names, policy.kinds, evidence)
-    rules = [rule for rule in policy.rules if rule.checkpoint is checkpoint]
-    outcomes = [(rule, _outcome(rule, facts, failed, snoozed)) for rule in rules]
-    hits = [rule for rule, outcome in outcomes if outcome is RuleOutcome.HIT]
+    return hear(policy, checkpoint, evidence, snoozed).judged(lottery)
 
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the witnesses said about one subject, and what each rule and the score make of it.
+
+    Parameters
+    ----------
+    policy, checkpoint, snoozed
+        Who asks, where, and which rules sleep.
+    facts, failed
+        What the witnesses say, and the names of those that failed.
+    outcomes
+        What became of each rule of the checkpoint.
+    proposal
+        What the score and the operator cap ask for.
+    """
+
+    policy: Policy
+    checkpoint: Checkpoint
+    snoozed: Collection[str]
+    facts: dict[str, Fact]
+    failed: frozenset[str]
+    outcomes: tuple[RuleOutcome, ...]
+    proposal: scoring.Proposal
+
+    def moved(self, name: str, value: float) -> Hearing:
+        """Hear again with one witness saying something else: only what listens to it is asked again."""
+        policy = self.policy
+        facts, fact = dict(self.facts), admissible(name, value, policy.kinds[name])
+        if fact is None:
+            facts.pop(name, None)
+            failed = self.failed | {name}
+        else:
+            facts[name] = fact
+            failed = self.failed - {name} if name in self.failed else self.failed
+        rules, outcomes = policy.rules_at[self.checkpoint], list(self.outcomes)
+        for place in policy.listeners_at[self.checkpoint].get(name, ()):
+            outcomes[place] = _outcome(rules[place], facts, failed, self.snoozed)
+        proposal = self.proposal
+        if self.checkpoint is Checkpoint.ADMISSION and scoring.is_heard(policy, name):
+            proposal = scoring.propose(policy, facts, failed)
+        return Hearing(policy, self.checkpoint, self.snoozed, facts, failed, tuple(outcomes), proposal)
+
+    def settled(self, lottery: float, hits: Sequence[Rule] | None = None) -> Settlement:
+        """Take the strictest of what everything asks for, and draw for the exploration lane."""
+        policy, checkpoint = self.policy, self.checkpoint
+        causes = [*self.proposal.causes, *(_rule_cause(rule) for rule in (self.hits if hits is None else hits))]
+        if self.failed:
+            causes.append(Cause(FAIL_SAFE[checkpoint], Reason.WITNESS_FAILED, frozenset()))
+        causes = [_leave_to_a_person(policy, cause) for cause in causes]
+        disposition = strictest((cause.asks for cause in causes), checkpoint)
+        propensity = None
+        if policy.exploration and disposition in policy.exploration.from_dispositions:
+            propensity = _propensity(policy.exploration, causes, disposition, self.facts)
+        is_explored = propensity is not None and lottery < propensity
+        if is_explored:
+            causes.append(Cause(Disposition.TRIAL, Reason.EXPLORED, frozenset()))
+            disposition = Disposition.TRIAL
+        return Settlement(disposition, tuple(causes), propensity, is_explored)
+
+    def judged(self, lottery: float) -> Judgement:
+        """Give the verdict with its causes."""
+        policy, checkpoint, hits = self.policy, self.checkpoint, self.hits
+        settlement = self.settled(lottery, hits)
+        rules = zip(policy.rules_at[checkpoint], self.outcomes, strict=True)
+        verdict = Verdict(
+            disposition=settlement.disposition,
+            caps=_caps(policy, settlement.disposition, hits),
+            reason_codes=_reason_codes(settlement.causes, checkpoint),
+            rule_outcomes=tuple((rule.rule_id, outcome) for rule, outcome in rules),
+            expected_value_minor=self.proposal.expected_value_minor,
+            read=policy.reads_at[checkpoint],
+            degraded=bool(self.failed),
+            explore=settlement.is_explored,
+            propensity=settlement.propensity,
+        )
+        return Judgement(verdict, settlement.causes)
+
+    @property
+    def hits(self) -> list[Rule]:
+        """The rules that hit."""
+        rules = self.policy.rules_at[self.checkpoint]
+        return [rule for rule, outcome in zip(rules, self.outcomes, strict=True) if outcome is RuleOutcome.HIT]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The disposition, the causes behind it, and what the exploration lane did."""
+
+    disposition: Disposition
+    causes: tuple[Cause, ...]
+    propensity: float | None
+    is_explored: bool
+
+
+def hear(
+    policy: Policy, checkpoint: Checkpoint, evidence: Mapping[str, Evidence], snoozed: Collection[str] = ()
+) -> Hearing:
+    """Ask every rule of a checkpoint, and the score."""
+    facts, failed = read_facts(policy.reads_at[checkpoint], policy.kinds, evidence)
+    outcomes = tuple([_outcome(rule, facts, failed, snoozed) for rule in policy.rules_at[checkpoint]])
     proposal = scoring.Proposal((), {})
     if checkpoint is Checkpoint.ADMISSION:
         proposal = scoring.propose(policy, facts, failed)
-    causes = [*proposal.causes, *(_rule_cause(rule, checkpoint) for rule in hits)]
-    if failed:
-        causes.append(Cause(FAIL_SAFE[checkpoint], Reason.WITNESS_FAILED, frozenset()))
-    causes = [_leave_to_a_person(policy, cause) for cause in causes]
-
-    disposition = strictest((cause.asks for cause in causes), checkpoint)
-    propensity = None
-    if policy.exploration and disposition in policy.exploration.from_dispositions:
-        propensity = _propensity(policy.exploration, causes, disposition, facts)
-    is_explored = propensity is not None and lottery < propensity
-    if is_explored:
-        causes.append(Cause(Disposition.TRIAL, Reason.EXPLORED, frozenset()))
-        disposition = Disposition.TRIAL
-    verdict = Verdict(
-        disposition=disposition,
-        caps=_caps(policy, disposition, hits),
-        reason_codes=_reason_codes(causes, checkpoint),
-        rule_outcomes=tuple((rule.rule_id, outcome) for rule, outcome in outcomes),
-        expected_value_minor=proposal.expected_value_minor,
-        read=names,
-        degraded=bool(failed),
-        explore=is_explored,
-        propensity=propensity,
-    )
-    return Judgement(verdict, tuple(causes))
+    return Hearing(policy, checkpoint, snoozed, facts, failed, outcomes, proposal)
 
 
 def read_facts(
@@ -121,22 +195,32 @@ def read_facts(
 ) -> tuple[dict[str, Fact], frozenset[str]]:
     """Give what the witnesses say, and the names of those that failed."""
     facts: dict[str, Fact] = {}
-    failed = set()
+    failed: frozenset[str] = frozenset()
     for name in names:
         witnessed = evidence.get(name)
         if witnessed is None:
             continue
         value = witnessed.value
-        if isinstance(value, Absence):
-            if value is Absence.SOURCE_FAILED:
-                failed.add(name)
-            continue
-        fact = _fact(value, kinds[name])
-        if fact is None or (name in witnesses.IN_UNIT_INTERVAL and not 0.0 <= float(fact) <= 1.0):
-            failed.add(name)
-        else:
-            facts[name] = fact
-    return facts, frozenset(failed)
+        # most of what is said, in the door's hottest lines
+        if type(value) is float and kinds[name] is _NUMBER and 0.0 <= value <= 1.0:
+            facts[name] = value
+        elif value is Absence.SOURCE_FAILED:
+            failed |= {name}
+        elif not isinstance(value, Absence):
+            fact = admissible(name, value, kinds[name])
+            if fact is None:
+                failed |= {name}
+            else:
+                facts[name] = fact
+    return facts, failed
+
+
+def admissible(name: str, value: object, kind: EvidenceKind) -> Fact:
+    """Give what a witness says as a fact; None where it is of another kind, or out of its range."""
+    fact = _fact(value, kind)
+    if fact is not None and name in witnesses.IN_UNIT_INTERVAL and not 0.0 <= float(fact) <= 1.0:
+        return None
+    return fact
 
 
 def _fact(value: object, kind: EvidenceKind) -> Fact:
@@ -164,9 +248,10 @@ def _outcome(rule: Rule, facts: Facts, failed: frozenset[str], snoozed: Collecti
     return RuleOutcome.HIT if answer and not is_spared else RuleOutcome.MISS
 
 
-def _rule_cause(rule: Rule, checkpoint: Checkpoint) -> Cause:
+@lru_cache(maxsize=4096)
+def _rule_cause(rule: Rule) -> Cause:
     return Cause(
-        asks=rule.at_least or LADDERS[checkpoint][0],
+        asks=rule.at_least or LADDERS[rule.checkpoint][0],
         reason=rule.reason,
         reads=rule.reads,
         is_explorable=rule.is_explorable,

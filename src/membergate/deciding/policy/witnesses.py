@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from membergate.deciding.policy.document import PolicyDocument
+from typing import TYPE_CHECKING
+
 from membergate.domain.evidence import EvidenceKind
+
+if TYPE_CHECKING:  # documents speak of policies, which know these names
+    from membergate.deciding.policy.document import PolicyDocument
 
 MERCHANT_PROBABILITY = "merchant_probability"
 UNCALIBRATED_PROBABILITY = "uncalibrated_probability"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -51,6 +51,12 @@ NAMES: tuple[str, ...] = tuple(
     for window in WINDOWS
 )
 """The evidence that velocity gives; all are numbers."""
+_PLACES = {
+    f"velocity_{scope}_{activity}_{window}": ((activity, scope), place)
+    for activity, scopes in METERED.items()
+    for scope in scopes
+    for place, window in enumerate(WINDOWS)
+}
 Counts = tuple[int | None, ...]
 """One count a window, shortest first; None where the window begins before everything is known."""
 
@@ -101,7 +107,9 @@ class Velocity(Protocol):
         """Give each meter's counts in (as_of - window, as_of]."""
 
 
-def evidence_about(velocity: Velocity, subjects: Mapping[Scope, Sequence[str]], as_of: datetime) -> dict[str, Evidence]:
+def evidence_about(
+    velocity: Velocity, subjects: Mapping[Scope, Sequence[str]], as_of: datetime, names: Collection[str] | None = None
+) -> dict[str, Evidence]:
     """Ask the counters about everything that a subject of decision is or touches.
 
     Parameters
@@ -114,33 +122,30 @@ def evidence_about(velocity: Velocity, subjects: Mapping[Scope, Sequence[str]], 
         counts.
     as_of
         The instant; what happened at it counts.
+    names
+        Those of `NAMES` that are asked for; all of them where None.
 
     Returns
     -------
     dict
-        All of `NAMES`: a whole number, `not_observed` where the counters do not reach back far enough, or
+        By name: a whole number, `not_observed` where the counters do not reach back far enough, or
         `not_applicable` where there is no such subject.
     """
+    wanted = {name: _PLACES[name] for name in (NAMES if names is None else names)}
     meters = [
-        (scope, Meter(activity, Scope.ACCOUNT if scope is Scope.OPERATOR else scope, key))
-        for activity, scopes in METERED.items()
-        for scope in scopes
-        for key in dict.fromkeys(subjects.get(scope, ()))
+        (kind, Meter(kind[0], Scope.ACCOUNT if kind[1] is Scope.OPERATOR else kind[1], key))
+        for kind in dict.fromkeys(kind for kind, _ in wanted.values())
+        for key in dict.fromkeys(subjects.get(kind[1], ()))
     ]
     found: dict[tuple[Activity, Scope], Counts] = {}
-    for (scope, meter), counts in zip(meters, velocity.counts([meter for _, meter in meters], as_of), strict=True):
-        kind = (meter.activity, scope)
-        joined = _sum if scope is Scope.OPERATOR else _larger
+    for (kind, _), counts in zip(meters, velocity.counts([meter for _, meter in meters], as_of), strict=True):
+        joined = _sum if kind[1] is Scope.OPERATOR else _larger
         found[kind] = tuple(map(joined, found[kind], counts)) if kind in found else counts
     told: dict[str, Evidence] = {}
-    for activity, scopes in METERED.items():
-        for scope in scopes:
-            for window, count in zip(WINDOWS, found.get((activity, scope), _NO_SUBJECT), strict=True):
-                name = f"velocity_{scope}_{activity}_{window}"
-                value = (
-                    Absence.NOT_APPLICABLE if count == _NOTHING else Absence.NOT_OBSERVED if count is None else count
-                )
-                told[name] = Evidence(name, value, "velocity", as_of)
+    for name, (kind, place) in wanted.items():
+        count = found.get(kind, _NO_SUBJECT)[place]
+        value = Absence.NOT_APPLICABLE if count == _NOTHING else Absence.NOT_OBSERVED if count is None else count
+        told[name] = Evidence(name, value, "velocity", as_of)
     return told
 
 

@@ -147,6 +147,14 @@ class LinkIndex:
         ids = self._sightings.account_ids
         return Operator(operator_id_of(ids[founder]), tuple(ids[member] for member in members), tuple(links))
 
+    def members_of(self, account_id: str, as_of: datetime) -> tuple[str, ...]:
+        """Give the accounts of an account's operator, as `operator_of` does, without the links; the founder first."""
+        code = self._code_of.get(account_id)
+        if code is None:
+            return (account_id,)
+        ids = self._sightings.account_ids
+        return tuple(str(ids[member]) for member in self._neighbours.closure(code, _microseconds(as_of)))
+
     def resolve(self, account_ids: ArrayLike | Sequence[str], as_of: ArrayLike) -> OperatorTable:
         """Resolve n accounts, each as of its own instant.
 
