@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
 
+KafkaOption = Annotated[
+    str, typer.Option(envvar="MEMBERGATE_KAFKA", help="Kafka's servers, host:port with commas between.")
+]
+KafkaPropertiesOption = Annotated[
+    str, typer.Option(envvar="MEMBERGATE_KAFKA_PROPERTIES", help="librdkafka's properties, name=value name=value.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
@@ -153,11 +160,14 @@ def serve(
     oidc_roles_claim: Annotated[
         str, typer.Option(envvar="MEMBERGATE_OIDC_ROLES_CLAIM", help="The claim that lists a person's roles.")
     ] = "roles",
+    kafka: KafkaOption = "",
+    kafka_properties: KafkaPropertiesOption = "",
+    kafka_topic: Annotated[str, typer.Option(help="Topic whose CloudEvents are taken; none where empty.")] = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Answer for decisions about applications and orders over HTTP, from the live model and policy."""
     from membergate.operations.workspace import Workspace
-    from membergate.service import Door, ServiceSettings, provider_of, serve_workspace
+    from membergate.service import Door, KafkaSettings, ServiceSettings, properties, provider_of, serve_workspace
 
     def tell(door: Door) -> None:
         model, policy = door.readiness()
@@ -170,5 +180,6 @@ def serve(
         port=port,
         settings=ServiceSettings(allowed_hosts=tuple(allowed_host)) if allowed_host else None,
         provider=provider_of(oidc_issuer, oidc_audience, oidc_roles_claim),
+        kafka=KafkaSettings(properties(kafka, kafka_properties), kafka_topic) if kafka else None,
         on_ready=tell,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from collections.abc import Collection
 from hashlib import sha256
@@ -16,19 +17,21 @@ from membergate.store import TOLD, Webhook
 
 SIGNATURE = "Membergate-Signature"
 """The header with the signature."""
+_TOPIC = re.compile(r"kafka:[A-Za-z0-9._-]{1,249}")
 TOLERANCE_S = 300
 """How old a signature may be before a receiver should refuse it."""
 
 
 def add_webhook(workspace: Workspace, url: str, *, events: Collection[str] = TOLD, by: str, clock: Clock) -> Webhook:
-    """Tell a URL of decisions and notices from now on; its secret signs the messages.
+    """Tell a URL, or a topic as `kafka:TOPIC`, of decisions and notices from now on; its secret signs the messages.
 
     Raises
     ------
     BadInputError
         If the URL is not safe, an event is unknown, or nobody is named.
     """
-    require_safe_url(url)
+    if not _TOPIC.fullmatch(url):
+        require_safe_url(url)
     unknown = sorted(set(events) - set(TOLD))
     if unknown or not events or not by.strip():
         raise BadInputError("a webhook is told of something, by somebody's will", allowed=", ".join(TOLD))

@@ -6,6 +6,7 @@ from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.desks import desks_of
 from membergate.service.door import Desks, Door
 from membergate.service.identity import IdentityProvider, ProviderSettings, provider_of
+from membergate.service.kafka import KafkaSettings, properties
 from membergate.service.serving import serve, serve_workspace
 from membergate.service.settings import ServiceSettings
 
@@ -15,11 +16,13 @@ __all__ = [
     "Door",
     "Gatekeeper",
     "IdentityProvider",
+    "KafkaSettings",
     "OrderDesk",
     "ProviderSettings",
     "ServiceSettings",
     "create_app",
     "desks_of",
+    "properties",
     "provider_of",
     "serve",
     "serve_workspace",

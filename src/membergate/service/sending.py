@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from membergate.domain.errors import MembergateError
+from membergate.domain.errors import MembergateError, WorkspaceError
 from membergate.domain.instants import Clock
 from membergate.operations.webhooks import SIGNATURE, signature
+from membergate.service.kafka import KafkaOutlet
 from membergate.store import Message, Outbox, Webhook
 
 _log = structlog.get_logger("membergate.webhooks")
@@ -30,9 +31,14 @@ class Sender:
         Gives the present.
     every_s
         How often to look, in seconds.
+    outlet
+        Takes what is for Kafka's topics; where None, that waits.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, *, every_s: float = _LOOKS_EVERY_S) -> None:
+    def __init__(
+        self, outbox: Outbox, clock: Clock, *, every_s: float = _LOOKS_EVERY_S, outlet: KafkaOutlet | None = None
+    ) -> None:
+        self._outlet = outlet
         self._outbox = outbox
         self._clock = clock
         self._every_s = every_s
@@ -68,14 +74,15 @@ class Sender:
 
     def _try(self, hook: Webhook, message: Message) -> str | None:
         """Post a message; gives what went wrong, None for nothing. A redirect is not followed: it is no receipt."""
-        parts = urlsplit(hook.url)
-        body = message.body.encode()
+        parts, body = urlsplit(hook.url), message.body.encode()
         headers = {
             "Content-Type": "application/cloudevents+json",
             "User-Agent": "membergate",
             "Membergate-Delivery": message.delivery_id,
             SIGNATURE: signature(hook.secret, body, int(self._clock().timestamp())),
         }
+        if parts.scheme == "kafka":
+            return self._try_kafka(parts.path, message.delivery_id, body, headers)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
         try:
@@ -86,6 +93,15 @@ class Sender:
         finally:
             connection.close()
         return None if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"status {status}"
+
+    def _try_kafka(self, topic: str, key: str, body: bytes, headers: dict[str, str]) -> str | None:
+        if self._outlet is None:
+            return "no Kafka: membergate serve --kafka SERVERS"
+        try:
+            self._outlet.send(topic, key, body, headers)
+        except WorkspaceError as error:
+            return error.what
+        return None
 
     def _work(self) -> None:
         while not self._ended.wait(self._every_s):

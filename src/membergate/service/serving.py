@@ -17,6 +17,7 @@ from membergate.service.app import create_app
 from membergate.service.desks import desks_of
 from membergate.service.door import Door
 from membergate.service.identity import IdentityProvider
+from membergate.service.kafka import KafkaIntake, KafkaOutlet, KafkaSettings
 from membergate.service.reloading import Reloader
 from membergate.service.sending import Sender
 from membergate.service.settings import ServiceSettings
@@ -92,6 +93,7 @@ def serve_workspace(
     port: int = DEFAULT_PORT,
     settings: ServiceSettings | None = None,
     provider: IdentityProvider | None = None,
+    kafka: KafkaSettings | None = None,
     on_ready: Callable[[Door], object] | None = None,
 ) -> None:
     """Serve what is live in a workspace, follow what is published and loaded, and deliver what waits in the outbox.
@@ -108,6 +110,8 @@ def serve_workspace(
         The door's limits.
     provider
         Reads people's tokens.
+    kafka
+        Kafka, for webhooks that are topics and for events; None without.
     on_ready
         Told of the door before anybody is let in.
 
@@ -134,11 +138,14 @@ def serve_workspace(
     door: Door = app.state.door
     if on_ready is not None:
         on_ready(door)
-    reloader, sender = Reloader(door, workspace, history, clock), Sender(record.outbox, clock)
-    reloader.start()
-    sender.start()
+    outlet = None if kafka is None else KafkaOutlet(kafka.properties)
+    reloader, sender = Reloader(door, workspace, history, clock), Sender(record.outbox, clock, outlet=outlet)
+    intake = KafkaIntake(record, clock, kafka) if kafka is not None and kafka.topic else None
+    workers = [worker for worker in (reloader, sender, intake) if worker is not None]
+    for worker in workers:
+        worker.start()
     try:
         serve(app, host, port)
     finally:
-        reloader.stop()
-        sender.stop()
+        for worker in workers:
+            worker.stop()
