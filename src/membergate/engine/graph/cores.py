@@ -18,10 +18,11 @@ DEEPEST = 1 << 14
 _NOBODY = -1
 
 Ints = NDArray[np.int64]
+Places = NDArray[np.int32]
 
 
 @part
-def _unlink(node: int, at: Ints, heads: Ints, after: Ints, before: Ints) -> None:
+def _unlink(node: int, at: Places, heads: Places, after: Places, before: Places) -> None:
     """Take a node out of its bucket."""
     if before[node] == _NOBODY:
         heads[at[node]] = after[node]
@@ -32,7 +33,7 @@ def _unlink(node: int, at: Ints, heads: Ints, after: Ints, before: Ints) -> None
 
 
 @part
-def _link(node: int, bucket: int, at: Ints, heads: Ints, after: Ints, before: Ints) -> None:
+def _link(node: int, bucket: int, at: Places, heads: Places, after: Places, before: Places) -> None:
     """Put a node into a bucket."""
     at[node], before[node], after[node] = bucket, _NOBODY, heads[bucket]
     if heads[bucket] != _NOBODY:
@@ -41,50 +42,42 @@ def _link(node: int, bucket: int, at: Ints, heads: Ints, after: Ints, before: In
 
 
 @kernel
-def peeled(member: Ints, thing: Ints, starts: Ints, order: Ints, weights: Ints, members: int) -> Ints:
-    """Give the core level of every member: buckets of nodes by what they have, so that each edge is touched twice.
+def peeled(starts: Ints, others: Places, weights: Ints, has: Ints) -> None:
+    """Replace what every node has by its core level: buckets of nodes, so that each edge is touched twice.
 
     Parameters
     ----------
-    member, thing
-        Ends of each edge, sorted by thing; shape (e,), no edge twice.
     starts
-        Where each node's edges begin, shape (members + things + 1,): members' in `order`, things' behind them.
-    order
-        Places of the edges sorted by member, then the places themselves, shape (2 e,).
+        Where each node's neighbours begin, members first, then things; shape (members + things + 1,).
+    others
+        The neighbours, shape (2 e,).
     weights
         Whole weight of each thing, shape (things,).
-    members
-        How many members there are.
-
-    Returns
-    -------
-    ndarray of shape (members,)
-        Levels, at most `DEEPEST`; 0 for whoever shares nothing.
+    has
+        What each node has at first, shape (members + things,); levels, at most `DEEPEST`, in the end.
     """
-    nodes = len(starts) - 1
-    has, at = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
-    after, before = np.full(nodes, _NOBODY), np.full(nodes, _NOBODY)
-    heads, is_gone = np.full(DEEPEST + 1, _NOBODY), np.zeros(nodes, np.bool_)
-    for edge in range(len(member)):
-        has[member[edge]] += weights[thing[edge]]
-        has[members + thing[edge]] += weights[thing[edge]]
+    nodes = len(has)
+    members = nodes - len(weights)
+    at = np.full(nodes, _NOBODY, np.int32)
+    after, before = np.full(nodes, _NOBODY, np.int32), np.full(nodes, _NOBODY, np.int32)
+    heads = np.full(DEEPEST + 1, _NOBODY, np.int32)
     for node in range(nodes):
-        _link(node, min(has[node], DEEPEST), at, heads, after, before)
-    levels = np.zeros(nodes, np.int64)
-    for level in range(DEEPEST + 1):
+        if has[node] > 0:
+            _link(node, min(has[node], DEEPEST), at, heads, after, before)
+    for level in range(1, DEEPEST + 1):
         while heads[level] != _NOBODY:
             node = heads[level]
             _unlink(node, at, heads, after, before)
-            levels[node], is_gone[node] = level, True
+            has[node], at[node] = level, _NOBODY
             for slot in range(starts[node], starts[node + 1]):
-                edge = order[slot]
-                other = members + thing[edge] if node < members else member[edge]
-                if not is_gone[other]:
-                    has[other] -= weights[thing[edge]]
+                other = others[slot]
+                if at[other] == _NOBODY:
+                    continue
+                has[other] -= weights[max(node, other) - members]
+                bucket = max(level, min(has[other], DEEPEST))
+                if bucket != at[other]:
                     _unlink(other, at, heads, after, before)
-                    _link(other, max(level, min(has[other], DEEPEST)), at, heads, after, before)
-    return levels[:members]
+                    _link(other, bucket, at, heads, after, before)
 
 
 def weighted_cores(member: Ints, thing: Ints, weights: Ints, members: int) -> Ints:
@@ -104,10 +97,13 @@ def weighted_cores(member: Ints, thing: Ints, weights: Ints, members: int) -> In
     ndarray of shape (members,)
         Levels in [0, `DEEPEST`].
     """
-    by_thing = np.argsort(thing, kind="stable")
-    member, thing = member[by_thing], thing[by_thing]
-    by_member = np.argsort(member, kind="stable")
-    degrees = np.concatenate([np.bincount(member, minlength=members), np.bincount(thing, minlength=len(weights))])
-    starts = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64)
-    order = np.concatenate([by_member, np.arange(len(member))]).astype(np.int64)
-    return np.asarray(peeled(member, thing, starts, order, weights, members))
+    by_member, by_thing = np.argsort(member), np.argsort(thing)
+    own, shared = np.bincount(member, minlength=members), np.bincount(thing, minlength=len(weights))
+    starts = np.concatenate([[0], np.cumsum(np.concatenate([own, shared]))]).astype(np.int64)
+    others = np.concatenate([members + thing[by_member], member[by_thing]]).astype(np.int32)
+    # Weights are whole and sums far below 2^53, so that doubles are exact.
+    weighed = np.bincount(member, weights=weights[thing], minlength=members)
+    has = np.concatenate([weighed.astype(np.int64), weights * shared])
+    peeled(starts, others, np.asarray(weights, np.int64), has)
+    levels: Ints = has[:members]
+    return levels

@@ -18,7 +18,7 @@ from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.context import CONTEXT_MEASURES, context_of
 from membergate.learning.features.cores import core_tables
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage
-from membergate.learning.features.derived import Columns
+from membergate.learning.features.derived import CORES, Columns
 from membergate.learning.features.lineage import is_computable, measures_of
 from membergate.learning.features.norms import Norms
 from membergate.learning.features.sharing import INSTANTS, SPINE
@@ -118,9 +118,10 @@ def measured(
         as_of = np.array(["1970-01-01"], dtype="datetime64[us]")
     connection.execute("SET VARIABLE feature_earliest = ?::TIMESTAMP", [as_of.min().item()])
     connection.execute("SET VARIABLE feature_latest = ?::TIMESTAMP", [as_of.max().item()])
-    cores = core_tables(
-        program.words, market_columns_of(connection), as_of, lambda sql: connection.sql(sql).to_arrow_table()
-    )
+    cores: dict[str, pa.Table] = {}
+    if program.words.intersection(CORES):
+        columns = market_columns_of(connection)
+        cores = core_tables(program.words, columns, as_of, lambda sql: connection.sql(sql).to_arrow_table())
     with _standing(connection, norms.tables | cores), _made(connection, program.shared):
         for rows in _parts(spine):
             own, members = part_of(spine, operators, rows)

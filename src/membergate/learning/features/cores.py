@@ -85,13 +85,13 @@ WITH spans AS (
     LEAST({WINDOW_WEEKS} + {_week_from("seen_at")}, COALESCE({_week_from("superseded_at")}, {_NEVER})) AS upto
   FROM ({rows}) AS r WHERE thing IS NOT NULL
 ), asked AS (
-  SELECT account, thing, first, MAX(upto) AS upto FROM spans
-  WHERE first < upto AND first <= {int(weeks[-1])} AND upto > {int(weeks[0])} GROUP BY account, thing, first
+  SELECT * FROM spans WHERE first < upto AND first <= {int(weeks[-1])} AND upto > {int(weeks[0])}
 ), several AS (SELECT thing FROM asked GROUP BY thing HAVING MIN(account) <> MAX(account))
-SELECT account, thing, first, upto FROM asked SEMI JOIN several USING (thing)""")
+SELECT account, thing, first, MAX(upto) AS upto FROM asked SEMI JOIN several USING (thing)
+GROUP BY account, thing, first""")
     account, thing = (found[name].combine_chunks().dictionary_encode() for name in ("account", "thing"))
     codes = [np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64) for coded in (thing, account)]
-    order = np.argsort(codes[0] * max(len(account.dictionary), 1) + codes[1], kind="stable")
+    order = np.argsort(codes[0] * max(len(account.dictionary), 1) + codes[1])
     spans = [np.asarray(found[name].to_numpy(), np.int64)[order] for name in ("first", "upto")]
     return _Edges(account.dictionary, codes[1][order], codes[0][order], *spans)
 
@@ -142,6 +142,9 @@ def rarity_cores(account: Ints, thing: Ints, accounts: int) -> NDArray[np.float6
         Core numbers, multiples of 1/64; 0 where an account shares nothing.
     """
     sharing = np.bincount(thing, minlength=1)
-    kept = ((sharing > 1) & (sharing <= MOST_ACCOUNTS))[thing]
-    weights = np.round(UNIT / np.log(2 + np.maximum(sharing, 1))).astype(np.int64)
-    return weighted_cores(account[kept], thing[kept], weights, accounts) / UNIT
+    has_part = (sharing > 1) & (sharing <= MOST_ACCOUNTS)
+    kept = has_part[thing]
+    # Things without part in it are no nodes.
+    code = np.cumsum(has_part) - 1
+    weights = np.round(UNIT / np.log(2 + sharing[has_part])).astype(np.int64)
+    return weighted_cores(account[kept], code[thing[kept]], weights, accounts) / UNIT

@@ -52,24 +52,19 @@ def thresholds(connection: duckdb.DuckDBPyConnection, as_of: datetime, columns: 
     columns
         What the market has.
     """
-    found: dict[str, tuple[list[int], list[int]]] = {}
-    for currency, amount, orders in connection.execute(
+    counted = connection.execute(
         f"""
-        SELECT currency, {goods_amount(columns)} AS amount, COUNT(*) FROM orders
+        SELECT currency, {goods_amount(columns)} AS amount, COUNT(*) AS orders FROM orders
         WHERE {VISIBLE} AND ordered_at > $as_of - INTERVAL {BUNCHING_DAYS} DAY
         GROUP BY 1, 2 HAVING amount >= {SMALLEST_MINOR} ORDER BY 1, 2
         """,
         {"as_of": as_of},
-    ).fetchall():
-        amounts, counts = found.setdefault(currency, ([], []))
-        amounts.append(amount)
-        counts.append(orders)
-    rows = [
-        {"currency": currency, "amount_key": key, "ceiling_minor": end}
-        for currency, (amounts, counts) in found.items()
-        for floor, end in bunched(np.array(amounts), np.array(counts))
-        for key in _keys(floor, end)
-    ]
+    ).fetchnumpy()
+    rows = []
+    for currency in np.unique(counted["currency"].astype(str)).tolist():
+        own = counted["currency"] == currency
+        for floor, end in bunched(counted["amount"][own], counted["orders"][own]):
+            rows += [{"currency": currency, "amount_key": key, "ceiling_minor": end} for key in _keys(floor, end)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
