@@ -33,7 +33,7 @@ RINGS, RING_SIZE, INNOCENTS = 10, 6, 60
 FEWEST_APPLICANTS = 120
 _ORDERS_PER_YEAR = 365 * ORDERS / SPAN_DAYS
 ATTACKS = (
-    Attack("naive", "shares devices, cards and one address; fresh", 12, True, True, False, ACCOUNT_MINOR),
+    Attack("naive", "fresh accounts that share all", 12, True, True, False, ACCOUNT_MINOR),
     Attack(
         "devices", "own devices and cards", 12, False, True, False, ACCOUNT_MINOR + DEVICE_MINOR + PAYMENT_MINOR
     ),
@@ -183,7 +183,7 @@ def _links(connection: duckdb.DuckDBPyConnection, held: Sequence[str]) -> LinkIn
     alone = duckdb.connect(":memory:")
     alone.execute("SET TimeZone = 'UTC'")
     tables = {name: connection.sql(f"SELECT * FROM planted_{name}").to_arrow_table() for name in held}
-    if "addresses" in _table_names(connection):
+    if "addresses" in _table_names(connection) and "address_id" in _view_columns(connection, "orders"):
         tables["addresses"] = connection.sql(statements.ADDRESSES).to_arrow_table()
     for name, table in tables.items():
         alone.register(f"{name}_rows", table)

@@ -200,7 +200,8 @@ def _roofs(history: History, later: Later) -> tuple[Roof, ...]:
     if "kind" not in columns.get("addresses", ()) or "address_id" not in columns.get("orders", ()):
         return ()
     found = history.connection.execute(
-        "SELECT account_id, mode(address_id) AS place FROM orders WHERE list_contains($ids, account_id) GROUP BY ALL",
+        "SELECT account_id, mode(address_id) AS place FROM orders "
+        "WHERE account_id IN (SELECT unnest($ids)) GROUP BY ALL",
         {"ids": later.applications.account_ids.tolist()},
     ).fetchall()
     kinds = dict(

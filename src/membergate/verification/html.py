@@ -45,7 +45,7 @@ def to_html(report: Report) -> str:
     }
     style = _TEMPLATES.get_source(environment, "report.css")[0]
     metrics = report.metrics
-    candidate, without_labels = metrics.outcomes[0], report.surroundings.without_labels
+    candidate, card, without_labels = metrics.outcomes[0], report.surroundings.card, report.surroundings.without_labels
     overall = (
         candidate.rates["full"].genuine_admission,
         candidate.rates["holders"].genuine_admission,
@@ -57,7 +57,7 @@ def to_html(report: Report) -> str:
         "mix": plots.disposition_mix(candidate),
         "look_alikes": plots.look_alikes(metrics.groups, overall),
         "attacks": row_plots.attack_curve(without_labels.planted if without_labels else None),
-        "drift": row_plots.drift_bars(report.surroundings.drift),
+        "drift": row_plots.drift_bars(report.surroundings.drift, {f.id: f.name for f in card.features} if card else {}),
         "plan": row_plots.plan_bars(without_labels.plan if without_labels else ()),
     }
     return environment.get_template("report.html.j2").render(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from membergate.domain.measurement import Measurement
 from membergate.verification import charts
@@ -40,8 +40,16 @@ def cost_of_a_unit(cost_minor: int, units_per_order: int, orders_per_month: floa
     return cost_minor / (12 * orders_per_month * units_per_order)
 
 
-def drift_bars(drift: Drift | None) -> str:
-    """Plot the population stability index of the most moved quantities against its critical value; "" without any."""
+def drift_bars(drift: Drift | None, names: Mapping[str, str]) -> str:
+    """Plot the population stability index of the most moved quantities against its critical value; "" without any.
+
+    Parameters
+    ----------
+    drift
+        What was measured.
+    names
+        Feature id -> name, for the reader.
+    """
     if drift is None or not drift.rows:
         return ""
     shown = drift.rows[:MOST_DRIFT_ROWS]
@@ -49,13 +57,17 @@ def drift_bars(drift: Drift | None) -> str:
     calm = Mark("within chance", 0.0, 0.0, "genuine", "circle")
     critical = Mark("critical value", 0.0, 0.0, "ink", "diamond", is_hollow=True)
     rows: list[tuple[str, _Figures, str]] = [
-        (row.name, [(row.critical, critical), (row.index, moved if row.is_moved else calm)], f"p {row.p_value:.3f}")
+        (
+            f"{row.name} {names.get(row.name, '')}".replace("_", " "),
+            [(row.critical, critical), (row.index, moved if row.is_moved else calm)],
+            f"p {row.p_value:.3f}",
+        )
         for row in shown
     ]
     reach = 1.1 * max(max(row.index, row.critical) for row in shown)
     step = next(each for each in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0) if reach / each <= 6)  # noqa: PLR2004
     ticks = tuple(round(step * i, 6) for i in range(int(reach / step) + 1))
-    axis = Axis(0.0, reach, 110.0, charts.WIDTH - 92, ticks)
+    axis = Axis(0.0, reach, _NAME_WIDTH, charts.WIDTH - 92, ticks)
     described = "; ".join(f"{row.name}: {row.index:.3f}, critical {row.critical:.3f}" for row in shown)
     title = "Population stability index"
     return _rows(
