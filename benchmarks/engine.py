@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--axes", type=int, default=48)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="blobs")
-    parser.add_argument("--only", default="", help="beginnings or halves of the names of peers, parted by commas")
+    parser.add_argument("--only", default="", help="beginnings or halves of the names of peers, parted by semicolons")
     parser.add_argument("--python", default=sys.executable, help="interpreter for peers that this one lacks")
     parser.add_argument("--limit-s", type=float, default=1800.0, help="after which a peer is given up")
     parser.add_argument("--json", type=Path, help="file in which every number is kept")
@@ -199,7 +199,7 @@ def main() -> None:
         print(f"\n{options.shape}, {n_rows:,} x {n_axes}, min_samples {MIN_SAMPLES}, eps at the elbow\n")
         print("| task / peer | CPU s | peak MB | warm-up CPU s | quality |\n|---|---|---|---|---|")
         for peer, module in json.loads(listed.stdout).items():
-            if not any(peer.startswith(word) or word in peer.split(" / ") for word in options.only.split(",")):
+            if not any(peer.startswith(word) or word in peer.split(" / ") for word in options.only.split(";")):
                 continue
             python = sys.executable if importlib.util.find_spec(module) else options.python
             record = {"shape": options.shape, "rows": n_rows, "axes": n_axes, "peer": peer}

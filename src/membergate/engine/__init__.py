@@ -14,6 +14,7 @@ from membergate.engine.loading import on_demand
 if TYPE_CHECKING:
     from membergate.engine.cluster import DBSCAN, HDBSCAN, MDCA, OPTICS, DensityPeaks
     from membergate.engine.cluster.matching import match_clusters
+    from membergate.engine.cluster.stability import stability_selection
     from membergate.engine.cluster.suggestion import k_distance_elbow, suggest, sweep
     from membergate.engine.errors import InvalidInputError
     from membergate.engine.graph import NeighbourGraph
@@ -32,6 +33,7 @@ __all__ = [
     "NeighbourGraph",
     "k_distance_elbow",
     "match_clusters",
+    "stability_selection",
     "suggest",
     "sweep",
     "warm_up",
@@ -51,6 +53,7 @@ __getattr__ = on_demand(
         "NeighbourGraph": "graph.neighbours",
         "k_distance_elbow": "cluster.suggestion",
         "match_clusters": "cluster.matching",
+        "stability_selection": "cluster.stability",
         "suggest": "cluster.suggestion",
         "sweep": "cluster.suggestion",
         "warm_up": "warming",

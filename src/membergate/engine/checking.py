@@ -75,10 +75,10 @@ def checked_number(name: str, value: Any, above: float, *, up_to: float = np.inf
     return float(value)
 
 
-def checked_integer(name: str, value: Any, least: int) -> int:
-    """Give an integer of at least `least`."""
+def checked_integer(name: str, value: Any, least: int, *, otherwise: str = "") -> int:
+    """Give an integer of at least `least`; `otherwise` tells what the caller allows besides."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InvalidInputError(name, got=repr(value), allowed=f"an integer >= {least}")
+        raise InvalidInputError(name, got=repr(value), allowed=f"an integer >= {least} {otherwise}".rstrip())
     return int(value)
 
 

@@ -23,5 +23,6 @@ def warm_up() -> None:
         for clusterer in (MDCA(4), MDCA(4, mode="literal"), DensityPeaks(2, 4), HDBSCAN(4)):
             clusterer.fit_graph(graph).predict(rows[:1])
         OPTICS(4).fit_graph(graph)
+        MDCA(4).fit_graph(NeighbourGraph(table, 6, exact=False))
         DBSCAN(1.0).fit(table).predict(rows[:1])
         DBSCAN(1.0).fit_graph(graph)

@@ -32,6 +32,8 @@ _EXPECTED_FAILURES = dict.fromkeys(("HDBSCAN", "MDCA", "DensityPeaks", "KDistanc
     "OPTICS": _ZERO_WEIGHT | dict.fromkeys(("check_sample_weights_list", "check_sample_weights_not_overwritten"), _XI)
 }
 """Every other check of scikit-learn passes, with its reason where one cannot. DBSCAN takes weights of 0 too."""
+_NO_NUMBER: Any = "all"
+_NO_GRAPH: Any = np.eye(3)
 _COMPARED = ("labels_", "core_distances_", "probabilities_", "density_", "is_small_", "training_scores_")
 
 
@@ -184,6 +186,12 @@ def test_an_approximate_graph_keeps_the_outliers() -> None:
         (lambda: LocalOutlierFactor(n_neighbors=30).fit_graph(NeighbourGraph(np.eye(40), 4)), "n_neighbors"),
         (lambda: MDCA(density0=-1.0).fit([[0.0]]), "density0"),
         (lambda: DBSCAN.from_arrays({}), "arrays"),
+        (lambda: DBSCAN(n_jobs=0).fit([[0.0]]), "n_jobs"),
+        (lambda: DBSCAN(n_jobs=_NO_NUMBER).fit([[0.0]]), "n_jobs"),
+        (lambda: DBSCAN().fit_graph(_NO_GRAPH), "graph"),
+        (lambda: HDBSCAN().fit_graph(_NO_GRAPH), "graph"),
+        (lambda: KDistance().fit_graph(_NO_GRAPH), "graph"),
+        (lambda: KDistance().fit_graph(NeighbourGraph(np.eye(30)), sample_weight=[1.0]), "sample_weight"),
         (lambda: DBSCAN().to_arrays(), "DBSCAN"),
     ],
 )
@@ -209,3 +217,48 @@ def test_a_long_fit_tells_progress_and_an_interrupt_leaves_no_thread() -> None:
     with pytest.raises(KeyboardInterrupt):
         NeighbourGraph(rows, 8, n_jobs=2, progress=interrupt)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine")]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "phases"),
+    [
+        (DBSCAN(2.0), {"cells", "counting", "joining"}),
+        (OPTICS(), {"cells", "neighbours", "walk"}),
+        (HDBSCAN(), {"cells", "neighbours", "spanning tree"}),
+        (MDCA(), {"cells", "neighbours", "joining"}),
+        (DensityPeaks(), {"cells", "neighbours"}),
+        (LocalOutlierFactor(), {"cells", "neighbours"}),
+        (KDistance(), {"cells", "neighbours"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_fit_tells_progress_and_can_be_interrupted_in_every_phase(estimator: Any, phases: set[str]) -> None:
+    """Shares go up to 1 within a phase; an interrupt in any phase ends the fit and leaves no thread of the engine."""
+    rows, told = SHAPES["several cells"](), []
+    estimator.fit(rows, progress=lambda phase, share: told.append((phase, share)))
+    assert {phase for phase, _ in told} == phases
+    for phase in phases:
+        shares = [share for name, share in told if name == phase]
+        assert shares[-1] == pytest.approx(1.0)
+
+        def interrupt(name: str, _share: float, phase: str = phase) -> None:
+            if name == phase:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            estimator.fit(rows, progress=interrupt)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine")]
+
+
+def test_optics_and_mdca_on_an_approximate_graph_keep_to_its_lists() -> None:
+    """The walk finds the clusters of the exact one; rows that list nothing dense follow their neighbours."""
+    rows = SHAPES["several cells"]()
+    exact, approximate = NeighbourGraph(rows, 20), NeighbourGraph(rows, 20, exact=False)
+    eps = scale_of(rows)
+    cut = [OPTICS(5, cluster_method="dbscan", eps=eps).fit_graph(graph) for graph in (exact, approximate)]
+    assert adjusted_rand_score(cut[0].labels_, cut[1].labels_) >= 0.99
+    assert (cut[1].core_distances_ >= cut[0].core_distances_ - 1e-12).all()
+    by_density = [MDCA(8).fit_graph(graph) for graph in (exact, approximate)]
+    assert by_density[1].labels_.min() >= 0
+    assert adjusted_rand_score(by_density[0].labels_, by_density[1].labels_) >= 0.95
+    assert (by_density[1].outlierness_ >= 0).all()

@@ -35,7 +35,24 @@ _DETECTORS: list[Any] = [
     LibraryDetector(_TailDetector(), contamination=0.05),
 ]
 if importlib.util.find_spec("pyod"):
-    _DETECTORS.append(LibraryDetector(importlib.import_module("pyod.models.ecod").ECOD(), contamination=0.05))
+    _ECOD = importlib.import_module("pyod.models.ecod").ECOD()
+    _DETECTORS.append(LibraryDetector(_ECOD, contamination=0.05, one_by_one=True))
+
+
+class _BatchRanks(_TailDetector):
+    """A detector that, as ECOD does, ranks the rows it is asked with among each other."""
+
+    def decision_function(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.argsort(np.argsort(X[:, 0])) + super().decision_function(X))
+
+
+def test_a_model_that_ranks_its_batch_is_asked_one_by_one(rows: Any) -> None:
+    """With `one_by_one` a row's score is the same alone and among others, whatever the model does."""
+    detector = LibraryDetector(_BatchRanks(), one_by_one=True).fit(rows)
+    scores = detector.score_samples(rows[:5])
+    assert scores.tolist() == [detector.score_samples(row[None])[0] for row in rows[:5]]
+    batch = LibraryDetector(_BatchRanks()).fit(rows)
+    assert not np.array_equal(batch.score_samples(rows[:5]), scores)
 
 
 @pytest.fixture(params=_DETECTORS, ids=lambda detector: type(getattr(detector, "model", detector)).__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from engine_shapes import SHAPES  # type: ignore[import-not-found]
@@ -12,6 +14,7 @@ from membergate.engine import (
     NeighbourGraph,
     k_distance_elbow,
     match_clusters,
+    stability_selection,
     suggest,
     sweep,
 )
@@ -88,3 +91,56 @@ def test_resampling_tells_structure_from_none() -> None:
     assert cluster_stability(DBSCAN(3.0), rows, n_resamples=4).min() > 0.9
     test = permuted_null(lambda table: float((DBSCAN(3.0).fit(table).labels_ < 0).mean()), rows, n_tables=5)
     assert test.value < test.null_mean
+
+
+def test_stability_selection_takes_the_radius_that_finds_the_blobs() -> None:
+    """Of a radius that shreds, one that finds both blobs and one that swallows everything, the second is chosen."""
+    rows, labels = _two_blobs()
+    graph = NeighbourGraph(rows, 12)
+    found = stability_selection(graph, [0.4, 2.5, 60.0], [6], n_resamples=6)
+    assert len(found.trials) == 3
+    assert found.chosen.eps == 2.5
+    assert found.chosen.n_clusters == 2
+    assert found.chosen.stability > 0.9 > found.trials[0].stability
+    fitted = DBSCAN(found.chosen.eps, found.chosen.min_samples).fit_graph(graph).labels_
+    assert agreement(fitted, labels)["adjusted_rand"] > 0.9
+    assert stability_selection(graph, [0.4, 2.5, 60.0], [6], n_resamples=6) == found
+    with pytest.raises(InvalidInputError, match="elbow"):
+        stability_selection(graph, [60.0], [6])
+
+
+def test_a_half_whose_rows_weigh_double_is_that_half_alone() -> None:
+    """A subsample as a weighting of the whole graph has the dense points of a fit of the subsample."""
+    rows, _ = _two_blobs()
+    weights = np.where(np.arange(len(rows)) % 2 == 0, 2.0, 0.0)
+    whole = DBSCAN(1.5, 8).fit_graph(NeighbourGraph(rows, 12), sample_weight=weights)
+    half = DBSCAN(1.5, 4).fit(rows[::2])
+    dense = np.intersect1d(whole.core_sample_indices_, np.arange(0, len(rows), 2)) // 2
+    assert np.array_equal(dense, half.core_sample_indices_)
+
+
+@pytest.mark.parametrize(
+    ("call", "parameter"),
+    [
+        (lambda rows: sampled_silhouette(rows, np.zeros(120)), "labels"),
+        (lambda rows: sampled_silhouette(rows, [0, 1]), "labels"),
+        (lambda _: agreement([0, 1], [0]), "other"),
+        (lambda _: agreement(["a"], ["b"]), "labels"),
+        (lambda rows: density_validity(rows, np.zeros(120)), "labels"),
+        (lambda rows: cluster_stability(DBSCAN(), rows, n_resamples=0), "n_resamples"),
+        (lambda rows: cluster_stability(DBSCAN(), rows, share=0.0), "share"),
+        (lambda rows: permuted_null(np.mean, rows, n_tables=1), "n_tables"),
+        (lambda rows: k_distance_elbow(NeighbourGraph(rows, 4), 10), "min_samples"),
+        (lambda rows: k_distance_elbow(rows, 4), "graph"),
+        (lambda rows: sweep(rows, [1.0], [4]), "graph"),
+        (lambda rows: sweep(NeighbourGraph(rows, 4), [], [4]), "eps"),
+        (lambda _: suggest(np.ones((20, 2))), "X"),
+        (lambda rows: stability_selection(rows, [1.0], [4]), "graph"),
+    ],
+)
+def test_bad_input_to_a_measure_is_named(call: Any, parameter: str) -> None:
+    """One error says which parameter, what it got and what is allowed."""
+    with pytest.raises(InvalidInputError) as caught:
+        call(_two_blobs()[0])
+    assert caught.value.parameter == parameter
+    assert "allowed" in str(caught.value)

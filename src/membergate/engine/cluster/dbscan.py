@@ -23,7 +23,7 @@ from membergate.engine.graph.components import flatten, unite_listed
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.points import IndexedPoints
 from membergate.engine.graph.reach import count_within, first_listed, link_cells
-from membergate.engine.graph.threads import over_ranges
+from membergate.engine.graph.threads import Progress, over_ranges
 
 _FIRST_CELLS = 8
 
@@ -55,7 +55,14 @@ class DBSCAN(DensityClusterer):
         self.min_samples = min_samples
         self.n_jobs = n_jobs
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
         """Cluster rows, each with a weight of 1 or of `sample_weight`.
 
         Parameters
@@ -66,6 +73,8 @@ class DBSCAN(DensityClusterer):
             Ignored.
         sample_weight
             Weights >= 0, not all 0, shape (n,); None is 1 each.
+        progress
+            Called with the name of a phase and the share of it that is done, in [0, 1].
 
         Returns
         -------
@@ -73,12 +82,14 @@ class DBSCAN(DensityClusterer):
         """
         self._check()
         rows = checked_table(X, self)
-        points = IndexedPoints.of(rows, n_jobs=self.n_jobs)
+        points = IndexedPoints.of(rows, n_jobs=self.n_jobs, progress=progress)
         weights = _weights_of(points, sample_weight)
-        is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_))
-        return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32), None)
+        is_core = self._count(points, weights, np.ones(points.n_points, dtype=np.bool_), progress)
+        return self._finish(points, is_core, np.arange(points.n_points, dtype=np.int32), None, progress)
 
-    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
+    def fit_graph(
+        self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None, *, progress: Progress | None = None
+    ) -> Self:
         """Cluster the rows of a graph; its lists spare most of the counting, and exactness is kept.
 
         So it is on a graph that is not exact: a listed distance is never too small, and what its lists leave open is
@@ -90,24 +101,26 @@ class DBSCAN(DensityClusterer):
             A graph of n rows, with lists of any length.
         sample_weight
             Weights >= 0 of the rows, not all 0, shape (n,); None is 1 each.
+        progress
+            As for `fit`.
 
         Returns
         -------
         Self
         """
         self._check()
-        self.n_features_in_ = graph.n_features
-        return self._fit(graph, sample_weight)
-
-    def _fit(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
+        self.n_features_in_ = NeighbourGraph.checked(graph).n_features
         points, weights = graph.points, _weights_of(graph.points, sample_weight)
         is_core = graph.weighted_distance(self.min_samples, weights) <= self.eps
         is_settled = is_core | (graph.is_proven & ((graph.distances[:, -1] > self.eps) | graph.covers_everything))
         if not is_settled.all():
-            is_core |= self._count(points, weights, ~is_settled)
+            is_core |= self._count(points, weights, ~is_settled, progress)
         parent = np.arange(points.n_points, dtype=np.int32)
         unite_listed(parent, is_core, self.eps, graph.distances, graph.neighbours)
-        return self._finish(points, is_core, parent, graph)
+        return self._finish(points, is_core, parent, graph, progress)
+
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:
+        return self.fit_graph(graph, progress=progress)
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Label new rows as their nearest dense point within `eps`, else -1; never makes or joins clusters.
@@ -132,7 +145,11 @@ class DBSCAN(DensityClusterer):
         return 1
 
     def _count(
-        self, points: IndexedPoints, weights: NDArray[np.float64], wanted: NDArray[np.bool_]
+        self,
+        points: IndexedPoints,
+        weights: NDArray[np.float64],
+        wanted: NDArray[np.bool_],
+        progress: Progress | None,
     ) -> NDArray[np.bool_]:
         is_core = np.zeros(points.n_points, dtype=np.bool_)
         eps, needed = float(self.eps), float(self.min_samples)
@@ -140,7 +157,7 @@ class DBSCAN(DensityClusterer):
         def work(begin: int, end: int) -> None:
             count_within(points.index, begin, end, wanted, eps, weights, needed, is_core)
 
-        over_ranges(work, points.n_cells, n_jobs=self.n_jobs, phase="counting")
+        over_ranges(work, points.n_cells, n_jobs=self.n_jobs, progress=progress, phase="counting")
         return is_core
 
     def _finish(
@@ -149,8 +166,9 @@ class DBSCAN(DensityClusterer):
         is_core: NDArray[np.bool_],
         parent: NDArray[np.int32],
         graph: NeighbourGraph | None,
+        progress: Progress | None,
     ) -> Self:
-        groups = joined_within(points, is_core, float(self.eps), parent)
+        groups = joined_within(points, is_core, float(self.eps), parent, progress)
         labels = points.first_rows(np.where(is_core, groups, -1))
         self._points = points
         self._set_anchors(is_core, labels)
@@ -197,7 +215,11 @@ def _weights_of(points: IndexedPoints, sample_weight: ArrayLike | None) -> NDArr
 
 
 def joined_within(
-    points: IndexedPoints, is_member: NDArray[np.bool_], eps: float, parent: NDArray[np.int32]
+    points: IndexedPoints,
+    is_member: NDArray[np.bool_],
+    eps: float,
+    parent: NDArray[np.int32],
+    progress: Progress | None = None,
 ) -> NDArray[np.int64]:
     """Give the component of each member, where members within `eps` of each other are joined.
 
@@ -210,6 +232,11 @@ def joined_within(
     is_whole = np.zeros(points.n_cells, dtype=np.bool_)
     if is_member.any():
         for n_nearest in (min(_FIRST_CELLS, points.n_cells - 1), points.n_cells):
-            link_cells(index, is_member, eps, n_nearest, parent, core_reach, is_whole, delegate)
+
+            def work(begin: int, end: int, n_nearest: int = n_nearest) -> None:
+                cells = (begin, end, n_nearest)
+                link_cells(index, is_member, eps, cells, parent, core_reach, is_whole, delegate)
+
+            over_ranges(work, points.n_cells, n_jobs=1, progress=progress, phase="joining")
     flatten(parent)
     return parent.astype(np.int64)

@@ -22,6 +22,7 @@ from membergate.engine.graph.compiling import kernel
 from membergate.engine.graph.density import density_order, mean_density
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.reach import first_listed
+from membergate.engine.graph.threads import Progress
 
 
 class DensityPeaks(DensityClusterer):
@@ -75,7 +76,7 @@ class DensityPeaks(DensityClusterer):
     def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return self.n_neighbors
 
-    def _fit(self, graph: NeighbourGraph) -> Self:
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:  # noqa: ARG002
         points = graph.points
         density = mean_density(graph, self.n_neighbors)
         order = density_order(points, density)

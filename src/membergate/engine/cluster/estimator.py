@@ -12,6 +12,7 @@ from membergate.engine.checking import checked_new_rows, checked_table, checked_
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.estimator import Estimator
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.threads import Progress
 
 
 class DensityClusterer(Estimator, ABC):
@@ -21,7 +22,14 @@ class DensityClusterer(Estimator, ABC):
     labels_: NDArray[np.int64]
     n_jobs: int | None
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
         """Cluster rows.
 
         Parameters
@@ -32,6 +40,8 @@ class DensityClusterer(Estimator, ABC):
             Ignored.
         sample_weight
             Weights >= 1, shape (n,): a row of weight w stands for w equal rows; None is 1 each.
+        progress
+            Called with the name of a phase and the share of it that is done, in [0, 1].
 
         Returns
         -------
@@ -46,8 +56,8 @@ class DensityClusterer(Estimator, ABC):
         rows = checked_table(X, self)
         if sample_weight is not None:
             checked_weights(sample_weight, len(rows), least=1.0)
-        graph = NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs)
-        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight))
+        graph = NeighbourGraph(rows, self._neighbours_wanted(len(rows)), n_jobs=self.n_jobs, progress=progress)
+        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight), progress)
 
     def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Cluster rows and give their labels; see `fit`.
@@ -68,7 +78,9 @@ class DensityClusterer(Estimator, ABC):
         """
         return self.fit(X, y, sample_weight).labels_
 
-    def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
+    def fit_graph(
+        self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None, *, progress: Progress | None = None
+    ) -> Self:
         """Cluster the rows of a graph that is already there.
 
         Parameters
@@ -77,17 +89,19 @@ class DensityClusterer(Estimator, ABC):
             A graph that lists at least as many neighbours as the parameters ask for.
         sample_weight
             Weights >= 1 of the rows, shape (n,); None is 1 each.
+        progress
+            As for `fit`.
 
         Returns
         -------
         Self
         """
         self._check()
-        needed = self._neighbours_needed(graph.n_rows)
+        needed = self._neighbours_needed(NeighbourGraph.checked(graph).n_rows)
         if graph.n_neighbors < needed and not graph.covers_everything:
             raise InvalidInputError("graph", got=f"{graph.n_neighbors} neighbours", allowed=f"at least {needed}")
         self.n_features_in_ = graph.n_features
-        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight))
+        return self._fit(graph if sample_weight is None else graph.weighted(sample_weight), progress)
 
     @abstractmethod
     def _check(self) -> None:
@@ -102,7 +116,7 @@ class DensityClusterer(Estimator, ABC):
         return self._neighbours_needed(n_rows)
 
     @abstractmethod
-    def _fit(self, graph: NeighbourGraph) -> Self:
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:
         """Cluster a graph's rows."""
 
     def _set_anchors(self, is_anchor: NDArray[np.bool_], labels: NDArray[np.int64]) -> None:

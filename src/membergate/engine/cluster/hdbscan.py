@@ -32,6 +32,7 @@ from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.cluster.spanning_tree import single_linkage, spanning_tree
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.threads import Progress
 
 _FEWEST_LISTED = 8
 """Listing a few neighbours more than needed spares more searches than it costs."""
@@ -124,7 +125,7 @@ class HDBSCAN(DensityClusterer):
     def _neighbours_wanted(self, n_rows: int) -> int:
         return max(self._neighbours_needed(n_rows), _FEWEST_LISTED)
 
-    def _fit(self, graph: NeighbourGraph) -> Self:
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:
         n_core = self.min_samples or self.min_cluster_size
         if n_core > graph.total_weight:
             got = f"{n_core} with n_samples = {graph.n_rows}"
@@ -132,7 +133,7 @@ class HDBSCAN(DensityClusterer):
         points = graph.points
         core = graph.weighted_distance(n_core)
         complete = np.full(points.n_points, np.inf) if graph.covers_everything else graph.distances[:, -1]
-        ends, weights = spanning_tree(points.index, core, (graph.distances, graph.neighbours), complete)
+        ends, weights = spanning_tree(points.index, core, (graph.distances, graph.neighbours), complete, progress)
         self._points = points
         self.core_distances_ = core[points.place_of_row]
         edges, lengths = self._with_copies(points.row_of_place[ends], weights)

@@ -13,6 +13,8 @@ is believed to be Wang, Xia and Jing, 2009, unverified); these are ours:
 
 Mode 'literal' does that. Mode 'graph' joins dense points within `dist0` of each
 other; on dense points its partition equals the literal one or refines it.
+On a graph that is not exact, step 5 takes the dense point of the nearest listed
+neighbour where none is listed; on an exact one the nearest is searched.
 The outlier extension (`is_residual_`, `outlierness_`, `is_small_`) is ours, not MDCA.
 """
 
@@ -33,6 +35,7 @@ from membergate.engine.graph.elbow import elbow
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.reach import first_listed
 from membergate.engine.graph.search import exact_distance
+from membergate.engine.graph.threads import Progress
 
 
 class MDCA(DensityClusterer):
@@ -116,7 +119,7 @@ class MDCA(DensityClusterer):
     def _neighbours_needed(self, n_rows: int) -> int:  # noqa: ARG002
         return self.n_neighbors
 
-    def _fit(self, graph: NeighbourGraph) -> Self:
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:
         points = graph.points
         density = mean_density(graph, self.n_neighbors)
         self.density0_ = 1.0 / elbow(1.0 / density) if self.density0 is None else float(self.density0)
@@ -127,18 +130,18 @@ class MDCA(DensityClusterer):
             order = density_order(points, density)
             _unite_runs(points.index.rows, points.index.rank, order, is_dense, parent)
         unite_listed(parent, is_dense, self.dist0_, graph.distances, graph.neighbours)
-        groups = joined_within(points, is_dense, self.dist0_, parent) if self.dist0_ > 0 else _flat(parent)
+        groups = joined_within(points, is_dense, self.dist0_, parent, progress) if self.dist0_ > 0 else _flat(parent)
         labels = points.first_rows(np.where(is_dense, groups, -1))
         self._points = points
         self._set_anchors(is_dense, labels)
         self._restore()
-        to_dense, nearest = self._nearest_dense(graph, is_dense)
+        to_dense, nearest = self._nearest_dense(graph, density, is_dense)
         labels = np.where(is_dense, labels, labels[nearest])
         self._publish(density, is_dense, to_dense / self.dist0_ if self.dist0_ > 0 else to_dense, labels)
         return self
 
     def _nearest_dense(
-        self, graph: NeighbourGraph, is_dense: NDArray[np.bool_]
+        self, graph: NeighbourGraph, density: NDArray[np.float64], is_dense: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Find each point's nearest dense point, itself where it is dense: listed, or else searched."""
         distances, nearest = np.full(len(is_dense), np.inf), np.full(len(is_dense), -1, dtype=np.int64)
@@ -151,6 +154,9 @@ class MDCA(DensityClusterer):
             distances,
             nearest,
         )
+        if not graph.exact:
+            order = density_order(graph.points, density)
+            _follow_listed(graph.points.index.rows, graph.neighbours, order[~is_dense[order]], distances, nearest)
         alone = np.flatnonzero(~is_dense & (nearest < 0))
         rows = graph.points.index.rows[alone]
         distances[alone], nearest[alone] = graph.points.nearest_of(
@@ -171,6 +177,25 @@ class MDCA(DensityClusterer):
         self.density_, self.is_dense_ = density[place_of_row], is_dense[place_of_row]
         self.is_residual_, self.outlierness_ = ~self.is_dense_, outlierness[place_of_row]
         self.is_small_ = np.bincount(labels, self._points.counts)[self.labels_] < self.min_cluster_size
+
+
+@kernel
+def _follow_listed(
+    rows: NDArray[np.float64],
+    neighbours: NDArray[np.int32],
+    order: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    nearest: NDArray[np.int64],
+) -> None:
+    """Give points that list no dense point the one that their nearest listed neighbour has, in the order given."""
+    for place in order:
+        if nearest[place] >= 0:
+            continue
+        for other in neighbours[place]:
+            if other >= 0 and nearest[other] >= 0:
+                nearest[place] = nearest[other]
+                distances[place] = exact_distance(rows[place], rows[nearest[other]])
+                break
 
 
 def _flat(parent: NDArray[np.int32]) -> NDArray[np.int64]:

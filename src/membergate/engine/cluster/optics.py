@@ -4,6 +4,8 @@ Ankerst, Breunig, Kriegel and Sander, SIGMOD 1999. Exact for every `max_eps`,
 infinity included, although only lists are kept: see `optics_walk`. The walk
 begins at the first row and takes the first row among equals, as scikit-learn
 does; with another order of the rows the same valleys come in another order.
+On a graph that is not exact the walk keeps to the lists: reachability is at
+least the true one, and where no list leads on, it begins anew.
 
 Cost: the graph, then about 10 to 60 microseconds a point. A small `max_eps` is
 cheaper. Fails where valleys have no clear walls: then read the plot.
@@ -22,6 +24,7 @@ from membergate.engine.cluster.estimator import DensityClusterer
 from membergate.engine.cluster.optics_walk import walk
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.threads import Progress
 
 _FEWEST_LISTED = 16
 _LISTED_SHARE = 1.6
@@ -126,7 +129,7 @@ class OPTICS(DensityClusterer):
     def _neighbours_wanted(self, n_rows: int) -> int:
         return max(round(_LISTED_SHARE * self._neighbours_needed(n_rows)), _FEWEST_LISTED)
 
-    def _fit(self, graph: NeighbourGraph) -> Self:
+    def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:
         needed = self._needed(graph.n_rows)
         if self.cluster_method == "xi" and graph.total_weight != graph.n_rows:
             got = "weights, with cluster_method='xi'"
@@ -139,10 +142,11 @@ class OPTICS(DensityClusterer):
         points = graph.points
         core = graph.weighted_distance(needed)
         core[core > self.max_eps] = np.inf
-        complete = np.full(points.n_points, np.inf) if graph.covers_everything else graph.distances[:, -1].copy()
+        is_complete = graph.covers_everything or not graph.exact  # beyond approximate lists nothing is searched
+        complete = np.full(points.n_points, np.inf) if is_complete else graph.distances[:, -1].copy()
         lists = (graph.distances, graph.neighbours)
         order, reachability, predecessor = walk(
-            points.index, points.row_of_place, core, float(self.max_eps), lists, complete
+            points.index, points.row_of_place, core, float(self.max_eps), lists, complete, progress
         )
         self._points = points
         self._spread(order, reachability, predecessor, core)

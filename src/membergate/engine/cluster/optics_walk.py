@@ -20,8 +20,16 @@ from membergate.engine.cluster.queue import Queue, empty_queue, lowest_key, pop,
 from membergate.engine.graph.cells import CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.gaps import CellGaps, tighten, triangle_gaps
-from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, begin_search, exact_distance, make_scratch, next_near, scan_near
+from membergate.engine.graph.search import (
+    Scratch,
+    begin_search,
+    exact_distance,
+    index_length,
+    make_scratch,
+    next_near,
+    scan_near,
+)
+from membergate.engine.graph.threads import Progress, over_ranges
 
 _GROWTH = 1.1
 _LARGEST = float(np.finfo(np.float64).max)
@@ -76,6 +84,7 @@ def walk(
     max_eps: float,
     lists: tuple[NDArray[np.float64], NDArray[np.int32]],
     known_within: NDArray[np.float64],
+    progress: Progress | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Walk all points.
 
@@ -93,6 +102,8 @@ def walk(
         Distances and neighbours, shapes (u, k).
     known_within
         Distance up to which each list is complete, shape (u,).
+    progress
+        Told how far the walk is.
 
     Returns
     -------
@@ -121,7 +132,9 @@ def walk(
         waiting=empty_queue(known_within.copy(), ties),
     )
     order = np.empty(n_points, dtype=np.int64)
-    _walk(index, state, order)
+    over_ranges(
+        lambda begin, end: _walk(index, state, order[begin:end]), n_points, n_jobs=1, progress=progress, phase="walk"
+    )
     return order, state.reached.keys, state.predecessor
 
 

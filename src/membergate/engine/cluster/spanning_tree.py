@@ -21,8 +21,16 @@ from numpy.typing import NDArray
 from membergate.engine.graph.cells import CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.components import find, unite
-from membergate.engine.graph.reach import index_length
-from membergate.engine.graph.search import Scratch, begin_search, exact_distance, make_scratch, next_near, scan_near
+from membergate.engine.graph.search import (
+    Scratch,
+    begin_search,
+    exact_distance,
+    index_length,
+    make_scratch,
+    next_near,
+    scan_near,
+)
+from membergate.engine.graph.threads import Progress, over_ranges
 
 
 class _Forest(NamedTuple):
@@ -63,6 +71,7 @@ def spanning_tree(
     core: NDArray[np.float64],
     lists: tuple[NDArray[np.float64], NDArray[np.int32]],
     known_within: NDArray[np.float64],
+    progress: Progress | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Grow the tree.
 
@@ -76,6 +85,8 @@ def spanning_tree(
         Distances and neighbours, shapes (u, k).
     known_within
         Distance up to which each list is complete, shape (u,).
+    progress
+        Told how much of the tree has grown.
 
     Returns
     -------
@@ -98,28 +109,29 @@ def spanning_tree(
         owner=np.empty(len(index.centres), dtype=np.int64),
         lowest_core=np.minimum.reduceat(core, index.first[:-1]),
     )
-    _grow(index, forest, ends, weights)
+    n_edges = 0
+    while n_edges < len(weights):
+        _begin_round(index, forest)
+        over_ranges(lambda begin, end: _search_round(index, forest, begin, end), n_points, n_jobs=1)
+        n_edges = _join(forest, ends, weights, n_edges)
+        if progress is not None:
+            progress("spanning tree", n_edges / len(weights))
     return ends, weights
 
 
 @kernel
-def _grow(index: CellIndex, forest: _Forest, ends: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
-    scratch, n_edges = make_scratch(index), 0
-    while n_edges < len(weights):
-        _begin_round(index, forest)
-        for place in range(len(forest.parent)):
-            _look_at_list(forest, place, index.rank)
+def _search_round(index: CellIndex, forest: _Forest, begin: int, end: int) -> None:
+    """Search round the points whose lightest edge beyond the list could be their component's lightest."""
+    scratch = make_scratch(index)
+    for place in range(begin, end):
+        if forest.beyond[place] < forest.best[forest.parent[place]]:
+            _search_outside(index, forest, place, scratch)
             _propose(forest, place, index.rank)
-        for place in range(len(forest.parent)):
-            if forest.beyond[place] < forest.best[forest.parent[place]]:
-                _search_outside(index, forest, place, scratch)
-                _propose(forest, place, index.rank)
-        n_edges = _join(forest, ends, weights, n_edges)
 
 
-@part
+@kernel
 def _begin_round(index: CellIndex, forest: _Forest) -> None:
-    """Name each point's component, and note which cells belong to one as a whole."""
+    """Name each point's component, note which cells belong to one as a whole, and take what the lists give."""
     parent = forest.parent
     for place in range(len(parent)):
         parent[place] = find(parent, place)
@@ -130,9 +142,12 @@ def _begin_round(index: CellIndex, forest: _Forest) -> None:
             if parent[place] != forest.owner[cell]:
                 forest.owner[cell] = -1
                 break
+    for place in range(len(parent)):
+        _look_at_list(forest, place, index.rank)
+        _propose(forest, place, index.rank)
 
 
-@part
+@kernel
 def _join(forest: _Forest, ends: NDArray[np.int64], weights: NDArray[np.float64], n_edges: int) -> int:
     """Join every component along its lightest edge; give how many edges the tree has now."""
     for root in range(len(forest.parent)):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from membergate.engine.checking import checked_integer
 from membergate.engine.cluster.dbscan import DBSCAN
+from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.elbow import elbow
 from membergate.engine.graph.neighbours import NeighbourGraph
 
@@ -63,20 +64,52 @@ def k_distance_elbow(graph: NeighbourGraph, min_samples: int, *, n_resamples: in
     Returns
     -------
     Elbow
+
+    Raises
+    ------
+    InvalidInputError
+        Where the graph lists too few neighbours.
     """
-    distances = graph.weighted_distance(checked_integer("min_samples", min_samples, 2))
+    needed, most = checked_integer("min_samples", min_samples, 2), NeighbourGraph.checked(graph).distances.shape[1] + 1
+    distances = graph.weighted_distance(needed)
     distances = distances[np.isfinite(distances)]
+    if not len(distances):
+        raise InvalidInputError(
+            "min_samples", got=needed, allowed=f"2 to {most}: the graph lists {most - 1} neighbours"
+        )
     generator = np.random.default_rng(seed)
     size = min(len(distances), 3000)
-    found = [elbow(generator.choice(distances, size)) for _ in range(n_resamples)]
-    low, high = np.quantile(found, [0.05, 0.95]) if len(distances) else (0.0, 0.0)
+    n_found = checked_integer("n_resamples", n_resamples, 1)
+    found = [elbow(generator.choice(distances, size)) for _ in range(n_found)]
+    low, high = np.quantile(found, [0.05, 0.95])
     return Elbow(elbow(distances), float(low), float(high))
 
 
 def sweep(graph: NeighbourGraph, eps: Sequence[float], min_samples: Sequence[int]) -> tuple[Trial, ...]:
-    """Run DBSCAN over a grid on one graph; settings are sorted, and stability compares neighbours in eps."""
+    """Run DBSCAN over a grid on one graph; settings are sorted, and stability compares neighbours in eps.
+
+    Parameters
+    ----------
+    graph
+        A graph of the rows.
+    eps, min_samples
+        Candidates, at least one of each; every pair is tried.
+
+    Returns
+    -------
+    tuple of Trial
+        By min_samples, then by eps.
+
+    Raises
+    ------
+    InvalidInputError
+        For a candidate that DBSCAN refuses, or none.
+    """
     from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415 -- it loads scikit-learn
 
+    for name, candidates in (("eps", eps), ("min_samples", min_samples)):
+        if not len(candidates):
+            raise InvalidInputError(name, got="no candidate", allowed="at least one")
     trials = []
     radii = sorted(eps)
     for needed in sorted(min_samples):
@@ -110,8 +143,15 @@ def suggest(X: ArrayLike | NeighbourGraph, *, min_samples: int | None = None) ->
     -------
     Suggestion
         eps is the most stable radius that finds a cluster, from 0.7 to 1.5 times the elbow.
+
+    Raises
+    ------
+    InvalidInputError
+        For rows that cannot be worked with, or are all equal.
     """
     graph = X if isinstance(X, NeighbourGraph) else NeighbourGraph(X)
+    if graph.points.n_points == 1:
+        raise InvalidInputError("X", got="rows that are all equal", allowed="at least two different rows")
     most = graph.distances.shape[1] + 1
     needed = min_samples or max(2, min(32, max(5, 2 * graph.n_features), most))
     bend = k_distance_elbow(graph, needed)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from membergate.engine.checking import checked_integer, checked_number, checked_table, checked_weights
+from membergate.engine.errors import InvalidInputError
+from membergate.engine.graph.cells import COARSE, FINE
 from membergate.engine.graph.elbow import elbow
 from membergate.engine.graph.points import IndexedPoints
 from membergate.engine.graph.threads import Progress
@@ -34,8 +36,9 @@ class NeighbourGraph:
         Whether every list must be right. If not, each point looks into its `n_cells` nearest cells only, and the
         sparsest points, whose scores matter most, are searched again exactly.
     n_cells
-        Cells looked into where the graph is not exact. Fewer than eight make clustered points look sparser than they
-        are, and move the local outlier factor (area under the curve for noise by 0.01 at four, 0.02 at two cells).
+        Cells looked into where the graph is not exact. Fewer make clustered points look sparser than they are, and
+        move the local outlier factor: its area under the curve for noise by 0.001 at eight, 0.004 at four and 0.011 at
+        two cells (200,000 points on 48 axes).
     exact_share
         Share of the points, those with the largest k-distance, that are searched again, in [0, 1]; None takes those
         beyond the elbow of the k-distances, a tenth at least and a fifth at most.
@@ -68,7 +71,7 @@ class NeighbourGraph:
         n_neighbors: int = 32,
         *,
         exact: bool = True,
-        n_cells: int = 16,
+        n_cells: int = 8,
         exact_share: float | None = None,
         n_jobs: int | None = None,
         progress: Progress | None = None,
@@ -79,7 +82,8 @@ class NeighbourGraph:
         self.n_features = rows.shape[1]
         self.n_rows = len(rows)
         self.exact = exact
-        self.points = IndexedPoints.of(rows, n_jobs=n_jobs, progress=progress)
+        fineness = FINE if exact else COARSE
+        self.points = IndexedPoints.of(rows, fineness=fineness, n_jobs=n_jobs, progress=progress)
         self.n_neighbors = n_neighbors
         width = max(1, min(n_neighbors, self.points.n_points - 1))
         searched = n_cells if not exact else None
@@ -105,11 +109,31 @@ class NeighbourGraph:
     def _search_again(self, n_again: int, n_jobs: int | None, progress: Progress | None) -> None:
         wanted = np.zeros(self.points.n_points, dtype=np.bool_)
         wanted[np.argpartition(-self.distances[:, -1], n_again - 1)[:n_again]] = True
-        distances, neighbours, is_proven = self.points.listed(
-            self.distances.shape[1], None, wanted, n_jobs=n_jobs, progress=progress
-        )
-        self.distances[wanted], self.neighbours[wanted] = distances[wanted], neighbours[wanted]
-        self.is_proven |= is_proven
+        lists = (self.distances, self.neighbours, self.is_proven)
+        self.points.list_again(lists, wanted, n_jobs=n_jobs, progress=progress)
+
+    @staticmethod
+    def checked(graph: object) -> NeighbourGraph:
+        """Give the graph, or say that it is none.
+
+        Parameters
+        ----------
+        graph
+            What was given as a graph.
+
+        Returns
+        -------
+        NeighbourGraph
+
+        Raises
+        ------
+        InvalidInputError
+            For anything else.
+        """
+        if not isinstance(graph, NeighbourGraph):
+            allowed = "a NeighbourGraph: NeighbourGraph(rows) makes one"
+            raise InvalidInputError("graph", got=f"a {type(graph).__name__}", allowed=allowed)
+        return graph
 
     def weighted(self, sample_weight: ArrayLike) -> NeighbourGraph:
         """Give the same graph, a row of weight w standing for w equal rows; nothing is searched again.

@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 
 from membergate.engine.checking import Table
 from membergate.engine.errors import InvalidInputError
-from membergate.engine.graph.cells import CellIndex, as_tiles, build_cells
+from membergate.engine.graph.cells import FINE, CellIndex, as_tiles, build_cells, norms_of
 from membergate.engine.graph.distinct import distinct_points
 from membergate.engine.graph.listing import list_neighbours, search_neighbours
 from membergate.engine.graph.reach import nearest_allowed
 from membergate.engine.graph.threads import Progress, over_ranges
 
+_DERIVED = {"tiles", "norms"}
+"""Arrays of the index that are made again and not kept."""
 _LARGEST = 1e150
 """Coordinates beyond this overflow when squared."""
+
+Lists = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]
+"""Distances and neighbours, shapes (u, k), infinity and -1 beyond the last; whether each list is proven, shape (u,)."""
 
 
 class IndexedPoints:
@@ -48,12 +53,14 @@ class IndexedPoints:
         self.counts = counts
 
     @staticmethod
-    def of(rows: Table, *, n_jobs: int | None = None, progress: Progress | None = None) -> IndexedPoints:
-        """Index finite rows, C-contiguous, of shape (n, d)."""
+    def of(
+        rows: Table, *, fineness: float = FINE, n_jobs: int | None = None, progress: Progress | None = None
+    ) -> IndexedPoints:
+        """Index finite rows, C-contiguous, of shape (n, d); see `build_cells`."""
         if max(float(rows.max()), -float(rows.min())) > _LARGEST:
             raise InvalidInputError("X", got="values beyond 1e150", allowed="values whose squares are finite")
         distinct = distinct_points(rows)
-        index = build_cells(rows, distinct.representatives, n_jobs=n_jobs, progress=progress)
+        index = build_cells(rows, distinct.representatives, fineness=fineness, n_jobs=n_jobs, progress=progress)
         place_of_rank = np.empty(len(index.rank), dtype=np.int64)
         place_of_rank[index.rank] = np.arange(len(index.rank))
         return IndexedPoints(
@@ -74,25 +81,29 @@ class IndexedPoints:
         return len(self.index.centres)
 
     def listed(
+        self, n_neighbors: int, n_cells: int | None, *, n_jobs: int | None = None, progress: Progress | None = None
+    ) -> Lists:
+        """List the nearest other points of each point; exact when `n_cells` is None."""
+        distances = np.full((self.n_points, n_neighbors), np.inf)
+        neighbours = np.full((self.n_points, n_neighbors), -1, dtype=np.int32)
+        lists = (distances, neighbours, np.zeros(self.n_points, dtype=np.bool_))
+        self.list_again(lists, np.ones(self.n_points, dtype=np.bool_), n_cells, n_jobs=n_jobs, progress=progress)
+        return lists
+
+    def list_again(
         self,
-        n_neighbors: int,
-        n_cells: int | None,
-        wanted: NDArray[np.bool_] | None = None,
+        lists: Lists,
+        wanted: NDArray[np.bool_],
+        n_cells: int | None = None,
         *,
         n_jobs: int | None = None,
         progress: Progress | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]:
-        """List the nearest other points of each point; exact when `n_cells` is None.
+    ) -> None:
+        """Improve the lists of the points that are wanted, in place; exact when `n_cells` is None.
 
-        Returns
-        -------
-        distances, neighbours, is_proven
-            Shapes (u, k), (u, k) and (u,); rows that are not wanted are left at infinity.
+        Nothing beyond the last distance that a point lists already is looked for.
         """
-        distances = np.full((self.n_points, n_neighbors), np.inf)
-        neighbours = np.full((self.n_points, n_neighbors), -1, dtype=np.int32)
-        is_proven = np.zeros(self.n_points, dtype=np.bool_)
-        wanted = np.ones(self.n_points, dtype=np.bool_) if wanted is None else wanted
+        distances, neighbours, is_proven = lists
         n_looked = self.n_cells if n_cells is None else n_cells
 
         def work(begin: int, end: int) -> None:
@@ -101,9 +112,9 @@ class IndexedPoints:
         over_ranges(work, self.n_cells, n_jobs=n_jobs, progress=progress, phase="neighbours")
         unsure = np.flatnonzero(wanted & ~is_proven) if n_cells is None else np.empty(0, dtype=np.int64)
         if len(unsure):
-            distances[unsure], neighbours[unsure] = self.neighbours_of(self.index.rows[unsure], n_neighbors, unsure)
+            width = distances.shape[1]
+            distances[unsure], neighbours[unsure] = self.neighbours_of(self.index.rows[unsure], width, unsure)
             is_proven[unsure] = True
-        return distances, neighbours, is_proven
 
     def neighbours_of(
         self, rows: NDArray[np.float64], n_neighbors: int, itself: NDArray[np.int64] | None = None
@@ -164,7 +175,8 @@ class IndexedPoints:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give every array of the index under its name."""
-        arrays = {f"index.{name}": np.asarray(value) for name, value in self.index._asdict().items() if name != "tiles"}
+        index = {name: value for name, value in self.index._asdict().items() if name not in _DERIVED}
+        arrays = {f"index.{name}": np.asarray(value) for name, value in index.items()}
         own = {name: getattr(self, name) for name in ("place_of_row", "row_of_place", "counts")}
         return arrays | own
 
@@ -175,8 +187,9 @@ class IndexedPoints:
         parts: dict[str, Any] = {
             name: float(arrays[f"index.{name}"]) if name in numbers else np.ascontiguousarray(arrays[f"index.{name}"])
             for name in CellIndex._fields
-            if name != "tiles"
+            if name not in _DERIVED
         }
         parts["tiles"] = as_tiles(parts["centres"])
+        parts["norms"] = norms_of(parts["blocks"], parts["first"], parts["first_block"])
         index = CellIndex(**parts)
         return IndexedPoints(index, arrays["place_of_row"], arrays["row_of_place"], arrays["counts"])

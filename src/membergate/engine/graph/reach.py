@@ -13,6 +13,7 @@ from membergate.engine.graph.search import (
     aim,
     begin_search,
     exact_distance,
+    index_length,
     is_beyond,
     local_of,
     make_scratch,
@@ -25,12 +26,6 @@ from membergate.engine.graph.search import (
     shift_between,
     square_to_centre,
 )  # fmt: skip
-
-
-@inner
-def index_length(index: CellIndex, length: float) -> float:
-    """Give a length of the data in index units, rounded up."""
-    return length * index.scale * (1 + 1e-12) + index.rounding
 
 
 @inner
@@ -182,7 +177,7 @@ def _nearest_one(
 
 @kernel
 def link_cells(
-    index: CellIndex, is_member: NDArray[np.bool_], eps: float, n_nearest: int, parent: NDArray[np.int32],
+    index: CellIndex, is_member: NDArray[np.bool_], eps: float, cells: tuple[int, int, int], parent: NDArray[np.int32],
     core_reach: NDArray[np.float64], is_whole: NDArray[np.bool_], delegate: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Join the components of members that lie within `eps` of each other, pair of cells by pair of cells.
@@ -190,13 +185,14 @@ def link_cells(
     A pair whose members all are in one component is passed over at once.
     `core_reach` is the largest radius of a member (-1: none) in each cell,
     `is_whole` whether its members are one component, `delegate` one of them.
-    Only the `n_nearest` nearest cells of each are looked at.
+    `cells` are the first and the last cell, exclusive, and how many of the nearest cells of each are looked at.
     """
+    begin, end, n_nearest = cells
     scratch, n_axes = make_scratch(index), index.centres.shape[1]
     within, widest = index_length(index, eps), -1.0
     for cell in range(len(core_reach)):
         widest = max(widest, core_reach[cell])
-    for home in range(len(index.centres)):
+    for home in range(begin, end):
         if core_reach[home] < 0:
             continue
         members = marked_in_cell(index, is_member, home)

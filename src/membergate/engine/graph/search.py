@@ -38,6 +38,12 @@ def exact_distance(row: NDArray[np.float64], other: NDArray[np.float64]) -> floa
 
 
 @inner
+def index_length(index: CellIndex, length: float) -> float:
+    """Give a length of the data in index units, rounded up."""
+    return length * index.scale * (1 + 1e-12) + index.rounding
+
+
+@inner
 def _from_centre(index: CellIndex, home: int, point: NDArray[np.float64], local: NDArray[np.float32]) -> float:
     """Put a query relative to the centre of its home cell, into `local`; give its distance to the centre."""
     centre = index.centres[home]

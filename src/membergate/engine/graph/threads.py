@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from membergate.engine.checking import checked_integer
+
 Progress = Callable[[str, float], None]
 """Called with the name of a phase and the share of it that is done, in [0, 1]."""
 
@@ -13,9 +15,9 @@ _CHUNKS = 64
 
 
 def available_threads(n_jobs: int | None) -> int:
-    """Give the number of threads for `n_jobs`: None means every core that this process may use."""
-    if n_jobs is not None:
-        return max(1, n_jobs)
+    """Give the number of threads for `n_jobs`: None or -1 means every core that this process may use."""
+    if n_jobs is not None and n_jobs != -1:
+        return checked_integer("n_jobs", n_jobs, 1, otherwise="or None or -1 for every core")
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)
 

@@ -12,6 +12,7 @@ from membergate.engine.checking import checked_integer, checked_new_rows, checke
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.estimator import Estimator
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.threads import Progress
 
 _LARGEST_SHARE = 0.5
 
@@ -27,7 +28,7 @@ class NeighbourDetector(Estimator, ABC):
     point_scores_: NDArray[np.float64]
     training_scores_: NDArray[np.float64]
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
+    def fit(self, X: ArrayLike, y: object = None, *, progress: Progress | None = None) -> Self:  # noqa: ARG002
         """Learn what is normal.
 
         Parameters
@@ -36,21 +37,23 @@ class NeighbourDetector(Estimator, ABC):
             Rows, shape (n, d), finite.
         y
             Ignored.
+        progress
+            Called with the name of a phase and the share of it that is done, in [0, 1].
 
         Returns
         -------
         Self
         """
-        return self._finish(self._graph_of(X))
+        return self._finish(self._graph_of(X, progress))
 
-    def _graph_of(self, X: ArrayLike) -> NeighbourGraph:
+    def _graph_of(self, X: ArrayLike, progress: Progress | None) -> NeighbourGraph:
         self._check()
-        return NeighbourGraph(checked_table(X, self), self.n_neighbors, n_jobs=self.n_jobs)
+        return NeighbourGraph(checked_table(X, self), self.n_neighbors, n_jobs=self.n_jobs, progress=progress)
 
     def fit_graph(self, graph: NeighbourGraph) -> Self:
         """Learn what is normal from a graph that lists at least `n_neighbors` neighbours."""
         self._check()
-        if graph.n_neighbors < self.n_neighbors and not graph.covers_everything:
+        if NeighbourGraph.checked(graph).n_neighbors < self.n_neighbors and not graph.covers_everything:
             raise InvalidInputError(
                 "n_neighbors", got=self.n_neighbors, allowed=f"1 to {graph.n_neighbors}, as the graph lists"
             )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from membergate.engine.graph.neighbours import NeighbourGraph
+from membergate.engine.graph.threads import Progress
 from membergate.engine.outlier.estimator import NeighbourDetector
 
 
@@ -43,7 +44,14 @@ class KDistance(NeighbourDetector):
         self.contamination = contamination
         self.n_jobs = n_jobs
 
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
         """Learn what is normal.
 
         Parameters
@@ -54,12 +62,14 @@ class KDistance(NeighbourDetector):
             Ignored.
         sample_weight
             Weights >= 1, shape (n,): a row of weight w stands for w equal rows; None is 1 each.
+        progress
+            Called with the name of a phase and the share of it that is done, in [0, 1].
 
         Returns
         -------
         Self
         """
-        graph = self._graph_of(X)
+        graph = self._graph_of(X, progress)
         return self._finish(graph if sample_weight is None else graph.weighted(sample_weight))
 
     def fit_graph(self, graph: NeighbourGraph, sample_weight: ArrayLike | None = None) -> Self:
@@ -76,6 +86,7 @@ class KDistance(NeighbourDetector):
         -------
         Self
         """
+        graph = NeighbourGraph.checked(graph)
         return super().fit_graph(graph if sample_weight is None else graph.weighted(sample_weight))
 
     def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:

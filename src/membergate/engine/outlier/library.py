@@ -40,6 +40,9 @@ class LibraryDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Whether the model's scores grow with oddness, as PyOD's do; scikit-learn's fall.
     contamination
         Share of the training rows that `predict` calls outliers, in (0, 0.5].
+    one_by_one
+        Whether rows are scored one at a time: for models whose score of a row depends on the rows that it is asked
+        with, as ECOD's and COPOD's does.
 
     Attributes
     ----------
@@ -51,8 +54,16 @@ class LibraryDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Score below which `predict` calls a row an outlier.
     """
 
-    def __init__(self, model: OutlierModel, *, larger_is_odder: bool = True, contamination: float = 0.1) -> None:
+    def __init__(
+        self,
+        model: OutlierModel,
+        *,
+        larger_is_odder: bool = True,
+        contamination: float = 0.1,
+        one_by_one: bool = False,
+    ) -> None:
         self.model = model
+        self.one_by_one = one_by_one
         self.larger_is_odder = larger_is_odder
         self.contamination = contamination
 
@@ -96,7 +107,10 @@ class LibraryDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             Scores, shape (m,).
         """
         check_is_fitted(self)
-        return self._score(checked_rows(X, self, reset=False))
+        rows = checked_rows(X, self, reset=False)
+        if not self.one_by_one:
+            return self._score(rows)
+        return np.concatenate([self._score(rows[i : i + 1]) for i in range(len(rows))])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score new rows, shifted so that outliers are negative.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
-from membergate.engine.checking import checked_rows
+from membergate.engine.checking import checked_integer, checked_number, checked_rows
 from membergate.engine.cluster.matching import overlaps
 from membergate.engine.errors import InvalidInputError
 
@@ -50,10 +50,16 @@ def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, see
     Estimate
         The mean silhouette width, in [-1, 1].
     """
-    rows, found = checked_rows(X), np.asarray(labels)
+    rows = checked_rows(X)
+    found = _checked_labels("labels", labels, len(rows))
+    checked_integer("size", size, 3)
     known = np.flatnonzero(found >= 0)
     if len(known) > size:
         known = np.random.default_rng(seed).choice(known, size, replace=False)
+    n_met = len(np.unique(found[known]))
+    if not 1 < n_met < len(known):
+        got = f"{n_met} clusters in a sample of {len(known)} rows"
+        raise InvalidInputError("labels", got=got, allowed="at least two clusters, and fewer than rows")
     widths = silhouette_samples(rows[known], found[known])
     return Estimate(float(widths.mean()), float(widths.std(ddof=1) / len(widths) ** 0.5))
 
@@ -95,6 +101,8 @@ def cluster_stability(
         met.
     """
     rows = checked_rows(X)
+    checked_integer("n_resamples", n_resamples, 1)
+    checked_number("share", share, 0.0, up_to=1.0)
     found = clone(estimator).fit_predict(rows) if reference is None else np.asarray(reference)
     group = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if found.shape != (len(rows),) or group.shape != (len(rows),):
@@ -128,10 +136,21 @@ def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
     dict of str to float
         `adjusted_rand` and `adjusted_mutual_information`, at most 1; below 0 is less than chance.
     """
+    one = _checked_labels("labels", labels, None)
+    two = _checked_labels("other", other, len(one))
     return {
-        "adjusted_rand": float(adjusted_rand_score(labels, other)),
-        "adjusted_mutual_information": float(adjusted_mutual_info_score(labels, other)),
+        "adjusted_rand": float(adjusted_rand_score(one, two)),
+        "adjusted_mutual_information": float(adjusted_mutual_info_score(one, two)),
     }
+
+
+def _checked_labels(name: str, labels: ArrayLike, n_rows: int | None) -> NDArray[Any]:
+    """Give labels as a flat array, one for each of the rows."""
+    found = np.asarray(labels)
+    if found.ndim != 1 or found.dtype.kind not in "iubf" or n_rows not in (None, len(found)):
+        allowed = "one label a row" if n_rows is None else f"{n_rows} labels, one a row"
+        raise InvalidInputError(name, got=f"shape {found.shape} of {found.dtype}", allowed=allowed)
+    return found
 
 
 def permuted_null(
@@ -156,6 +175,7 @@ def permuted_null(
         `z_score` is NaN where the permuted tables all give the same value.
     """
     rows, generator = checked_rows(X), np.random.default_rng(seed)
+    checked_integer("n_tables", n_tables, 2)
     nulls = np.array([statistic(generator.permuted(rows, axis=0)) for _ in range(n_tables)])
     value, deviation = float(statistic(rows)), float(nulls.std(ddof=1))
     z_score = (value - float(nulls.mean())) / deviation if deviation > 0 else float("nan")
