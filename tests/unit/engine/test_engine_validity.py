@@ -125,7 +125,7 @@ def test_a_half_whose_rows_weigh_double_is_that_half_alone() -> None:
         (lambda rows: sampled_silhouette(rows, np.zeros(120)), "labels"),
         (lambda rows: sampled_silhouette(rows, [0, 1]), "labels"),
         (lambda _: agreement([0, 1], [0]), "other"),
-        (lambda _: agreement(["a"], ["b"]), "labels"),
+        (lambda _: agreement([[0, 1]], [0, 1]), "labels"),
         (lambda rows: density_validity(rows, np.zeros(120)), "labels"),
         (lambda rows: cluster_stability(DBSCAN(), rows, n_resamples=0), "n_resamples"),
         (lambda rows: cluster_stability(DBSCAN(), rows, share=0.0), "share"),

@@ -147,9 +147,9 @@ def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
 def _checked_labels(name: str, labels: ArrayLike, n_rows: int | None) -> NDArray[Any]:
     """Give labels as a flat array, one for each of the rows."""
     found = np.asarray(labels)
-    if found.ndim != 1 or found.dtype.kind not in "iubf" or n_rows not in (None, len(found)):
+    if found.ndim != 1 or n_rows not in (None, len(found)):
         allowed = "one label a row" if n_rows is None else f"{n_rows} labels, one a row"
-        raise InvalidInputError(name, got=f"shape {found.shape} of {found.dtype}", allowed=allowed)
+        raise InvalidInputError(name, got=f"shape {found.shape}", allowed=allowed)
     return found
 
 
