@@ -12,15 +12,18 @@ isolation forest, local outlier factor, HDBSCAN and ECOD (where PyOD is installe
 features` shows what the features alone buy. The strict rule ranks by how many of its rules refuse.
 
 Beside the genuine admission rate: the worst look-alike's, the share of rings of which at least half is not admitted,
-and the genuine applicants who are not admitted for each merchant who is not. Printed are means over seeds with 95 % t
-intervals. Usage:
-`python -m benchmarks.identify [--accounts 10000] [--seeds 401 402 403 404 405] [--budgets 0 50 300 1500]`
+and the genuine applicants who are not admitted for each merchant who is not. Two oracles of what was resold so far say
+what behaviour can tell (`benchmarks/identify_doors.py`), and the shipped policy's own decisions say what comes of the
+model where there are caps and trials. Printed are means over seeds with 95 % t intervals. Usage:
+`python -m benchmarks.identify [--accounts 10000] [--seeds 501 ...] [--budgets 0 50 300 1500] [--keep FOLDER]`
+With `--keep`, each seed's figures are kept in a file, and read from it where it is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -31,6 +34,7 @@ from pathlib import Path
 import duckdb
 import lightgbm
 import numpy as np
+from benchmarks.identify_doors import as_decided, resold_so_far
 from benchmarks.plain_aggregates import plain_aggregates
 from numpy.typing import NDArray
 from scipy import stats
@@ -67,9 +71,13 @@ GRID = [{"num_leaves": leaves, "min_child_samples": least} for leaves in (4, 8, 
 TREES = (50, 150)
 
 OURS = ("membergate", "lightgbm, our features")
-"""What is no opponent: it stands on our features."""
+ORACLES = ("oracle, by account", "oracle, by operator")
+"""What is no opponent: it stands on our features, or on the truth."""
 
+DOOR = "the shipped policy"
 Scores = NDArray[np.float64]
+Figures = dict[tuple[int, str], dict[str, float]]
+"""(label budget, method) -> figure -> value."""
 
 
 @dataclass
@@ -84,6 +92,7 @@ class Market:
     is_merchant: NDArray[np.bool_]
     archetype: NDArray[np.str_]
     ring: NDArray[np.str_]
+    resold: dict[str, Scores]
     train: NDArray[np.int64]
     test: NDArray[np.int64]
     cut: datetime
@@ -134,20 +143,25 @@ def market_of(folder: Path, seed: int, accounts: int) -> Market:
         history, table, aggregates, norms, operators,
         np.array([truth[account][0] for account in spine.account_ids]), archetype,
         np.array([truth[account][2] for account in spine.account_ids]),
+        resold_so_far(history.connection, folder / "truth", spine.subject_ids),
         np.flatnonzero(is_early & ~is_kept & ~is_unseen), np.flatnonzero(~is_early & (is_kept | is_unseen)), cut,
     )  # fmt: skip
 
 
 def membergate(market: Market, labels: list[Label], seed: int, parts: Parts | None = None) -> Scores:
-    """Learn as the product learns, or without some parts, and give the risk of the test."""
+    """Give the risk of the test."""
+    return learned(market, labels, seed, parts).witness(market.table.take(market.test)).risk_score
+
+
+def learned(market: Market, labels: list[Label], seed: int, parts: Parts | None = None) -> IdentificationModel:
+    """Learn as the product learns, or without some parts."""
     part = market.table.take(market.train)
     laid = LabelSet(labels).lay(part.spine.account_ids.tolist(), market.operators[market.train].tolist())
     lineage = Lineage(
         market.history.last_instant, market.cut, "benchmark", np.unique(part.spine.account_ids), TEST_SHARE
     )
     settings = LearningSettings(seed=seed, use_labels=bool(labels), parts=parts or Parts())
-    model = IdentificationModel.learn(part, laid, market.operators[market.train], market.norms, lineage, settings)
-    return model.witness(market.table.take(market.test)).risk_score
+    return IdentificationModel.learn(part, laid, market.operators[market.train], market.norms, lineage, settings)
 
 
 def risk(model: lightgbm.LGBMClassifier, rows: NDArray[np.float64]) -> Scores:
@@ -218,16 +232,7 @@ def unlabelled(market: Market) -> dict[str, Scores]:
 
 def strict_rule(market: Market) -> Scores:
     """Count the strict policy's rules that refuse each test application."""
-    policy = shipped_policy(STRICT)
-    part = market.table.take(market.train)
-    laid = LabelSet(()).lay(part.spine.account_ids.tolist(), market.operators[market.train].tolist())
-    lineage = Lineage(
-        market.history.last_instant, market.cut, "benchmark", np.unique(part.spine.account_ids), TEST_SHARE
-    )
-    model = IdentificationModel.learn(
-        part, laid, market.operators[market.train], market.norms, lineage, LearningSettings(use_labels=False)
-    )
-    desk = AdmissionDesk(market.history, model, "benchmark", policy)
+    desk = AdmissionDesk(market.history, learned(market, [], 0), "benchmark", shipped_policy(STRICT))
     refusals = {
         decision.application_id: len(decision.reason_codes) if decision.disposition == "deny" else 0
         for decision in desk.decide_window(market.cut, None)
@@ -263,26 +268,44 @@ def measured(market: Market, scores: Scores) -> dict[str, float]:
     }
 
 
-def run(seed: int, accounts: int, budgets: list[int]) -> dict[tuple[int, str], dict[str, float]]:
+def run(seed: int, accounts: int, budgets: list[int]) -> Figures:
     """Measure every method at every budget on one market."""
     with tempfile.TemporaryDirectory() as temporary:
         market = market_of(Path(temporary), seed, accounts)
         fixed = unlabelled(market) | {"strict rule": strict_rule(market)}
+        fixed |= {f"oracle, by {whose}": share[market.test] for whose, share in market.resold.items()}
         methods: dict[str, Callable[[Market, list[Label], int], Scores]] = {
             "membergate": membergate,
             "lightgbm, aggregates": boosted(market.aggregates),
             "lightgbm, our features": boosted(market.table.values),
         }
-        found = {}
+        found: Figures = {}
         for budget in budgets:
             labels = market.labels(budget, seed)
             for name, learn in methods.items():
                 if budget or name == "membergate":
                     found[budget, name] = measured(market, learn(market, labels, seed))
             found |= {(budget, name): measured(market, scores) for name, scores in fixed.items()}
+        model = learned(market, market.labels(max(budgets), seed), seed)
+        asked, test = market.table.spine.subject_ids, market.test
+        found[max(budgets), DOOR] = dict(
+            as_decided(market.history, model, asked[test], market.is_merchant[test], market.archetype[test])
+        )
         print(f"  seed {seed}: {len(market.train):,} train, {len(market.test):,} test, "
-              f"{market.is_merchant[market.test].mean():.1%} merchants")  # fmt: skip
+              f"{market.is_merchant[market.test].mean():.1%} merchants", flush=True)  # fmt: skip
         return found
+
+
+def kept(folder: Path | None, seed: int, accounts: int, budgets: list[int]) -> Figures:
+    """Read a seed's figures where they were kept; else measure, and keep them where there is a folder."""
+    file = None if folder is None else folder / f"identify-{accounts}-{seed}.json"
+    if file is not None and file.exists():
+        return {(budget, name): figures for budget, name, figures in json.loads(file.read_text(encoding="utf-8"))}
+    found = run(seed, accounts, budgets)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps([[*key, figures] for key, figures in found.items()]), encoding="utf-8")
+    return found
 
 
 def interval(values: list[float]) -> str:
@@ -299,28 +322,32 @@ def show(together: Mapping[tuple[int, str], Mapping[str, list[float]]], budgets:
     figures = list(next(iter(together.values())))
     print(f"\n| labels | method | {' | '.join(figures)} |\n|---|---|{'---|' * len(figures)}")
     for budget in budgets:
-        keys = [key for key in together if key[0] == budget]
+        keys = [key for key in together if key[0] == budget and key[1] != DOOR]
         for key in sorted(keys, key=lambda key: -float(np.mean(together[key]["average precision"]))):
             print(f"| {budget} | {key[1]} | " + " | ".join(interval(together[key][name]) for name in figures) + " |")
     print("\n| labels | lead over the best opponent in | points |\n|---|---|---|")
     for budget in budgets:
         for name in figures[:2]:
-            opponents = [key for key in together if key[0] == budget and key[1] not in OURS]
+            opponents = [key for key in together if key[0] == budget and key[1] not in (*OURS, *ORACLES, DOOR)]
             best = max(opponents, key=lambda key: float(np.mean(together[key][name])))
             lead = np.subtract(together[budget, "membergate"][name], together[best][name]) * 100
             print(f"| {budget} | {name}: {best[1]} | {interval(lead.tolist())} |")
+    print(f"\n| {DOOR}, {max(budgets)} labels | share |\n|---|---|")
+    for name, values in together[max(budgets), DOOR].items():
+        print(f"| {name} | {interval(values)} |")
 
 
 def main() -> None:
     """Run all seeds and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=10_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[401, 402, 403, 404, 405])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(501, 509)))
     parser.add_argument("--budgets", type=int, nargs="+", default=[0, 50, 300, 1500])
+    parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
     together: dict[tuple[int, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in arguments.seeds:
-        for key, figures in run(seed, arguments.accounts, arguments.budgets).items():
+        for key, figures in kept(arguments.keep, seed, arguments.accounts, arguments.budgets).items():
             for name, value in figures.items():
                 together[key][name].append(value)
     show(together, arguments.budgets)

@@ -23,10 +23,17 @@ from membergate.domain.evidence import Evidence
 from membergate.domain.instants import format_instant
 
 if TYPE_CHECKING:
-    from membergate.learning.identity import Link
-    from membergate.operations.admit import Admitted
-    from membergate.operations.explain import Explanation
+    from collections.abc import Iterator
 
+    from membergate.learning.identity import Link
+    from membergate.learning.model.cards import ClusterCard
+    from membergate.operations.admit import Admitted
+    from membergate.operations.explain import Contribution, Explanation
+
+STRONGEST = 12
+"""Contributions that are printed; `--json` holds all."""
+STABLE_FROM = 0.75
+"""Stability from which a cluster counts as there."""
 LiveModelOption = Annotated[str | None, typer.Option("--model", help="Another model version than the live one.")]
 
 KafkaOption = Annotated[
@@ -115,23 +122,55 @@ def _print_explanation(told: Explanation) -> None:
     say(f"{decision.account_id}: {decision.disposition.value}, as of {format_instant(decision.as_of)}")
     say(f"reasons: {', '.join(decision.reason_codes) or 'none'}")
     say(f"model {decision.model_version}, policy {decision.policy_version}")
-    if decision.counterfactual is not None:
-        other = decision.counterfactual
-        say(f"would be {other.disposition.value} if {other.evidence} were {other.needed:g} instead of {other.actual:g}")
+    _print_ways_out(told)
     if decision.caps is not None:
         limits = {each.name.replace("_", " "): getattr(decision.caps, each.name) for each in fields(decision.caps)}
         say("caps: " + ", ".join(f"{name} {most:g}" for name, most in limits.items() if most is not None))
     print_table(
         "What moved the score (log-odds)",
-        ("column", ">contribution"),
-        ((n, f"{v:+.3f}") for n, v in decision.contributions),
+        ("column", "what it measures", ">value", ">typical", ">contribution"),
+        ((c.column, c.words, _number(c.value), _number(c.typical), f"{c.added:+.3f}") for c in _strongest(told)),
     )
+    _print_cluster(told.cluster)
+    if told.missing:
+        rows = ((m.feature, m.words, m.reason.value.replace("_", " "), f"{m.added:+.3f}") for m in told.missing)
+        print_table("What the model could not see", ("feature", "what it measures", "why", ">contribution"), rows)
     print_table("Evidence", ("name", ">value", "origin"), ((e.name, _value(e), e.origin) for e in told.evidence))
     if not told.accounts:
         say("operator: no other account is linked to this one")
         return
     links = ((other, " > ".join(map(_link, path))) for other, path in told.accounts)
     print_table(f"Operator {decision.operator_id}: also", ("account", "linked by"), links)
+
+
+def _print_ways_out(told: Explanation) -> None:
+    other, way = told.decision.counterfactual, told.way_out
+    if other is not None:
+        say(f"would be {other.disposition.value} if {other.evidence} were {other.needed:g} instead of {other.actual:g}")
+    if way is not None:
+        needed = " and ".join(
+            f"{each.feature} were {each.needed:.3g} instead of {each.actual:.3g}" for each in way.changes
+        )
+        say(f"scored again it would be {way.disposition.value} (probability {way.probability:.3f}) if {needed}")
+
+
+def _print_cluster(card: ClusterCard | None) -> None:
+    if card is None:
+        say("cluster: none; unlike anyone is no guilt")
+        return
+    firm = "stable" if card.stability >= STABLE_FROM else "not stable: it may be an accident"
+    say(f"cluster {card.cluster_id}: {card.type}, for {card.why}")
+    say(f"  {card.size} applications are like this; stability {card.stability:.2f} ({firm})")
+    rows = ((trait.feature, trait.summary, f"{trait.deviation:+.1f}") for trait in card.traits)
+    print_table("Who is in that cluster", ("feature", "what it measures", ">deviation from peers"), rows)
+
+
+def _strongest(told: Explanation) -> Iterator[Contribution]:
+    return (each for each in told.contributions[:STRONGEST] if each.added)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _link(link: Link) -> str:

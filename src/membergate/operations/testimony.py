@@ -26,6 +26,7 @@ _NUMBERS_OF_THE_MODEL = (
 _NUMBERS_OF_THE_OPERATOR = ("operator_accounts", "operator_holders", "operator_recent_applications")
 _NUMBERS_OF_THE_CONTEXT = ("tenure_days", "history_days", "company_invoice_ratio")
 _NUMBERS_OF_THE_ORDER = ("order_units", "order_units_of_one_sku", "order_benefit_minor")
+_TEXTS_OF_THE_CLUSTER = ("cluster_id", "cluster_type")
 _TEXTS_OF_THE_MEMBER = ("member_standing",)
 _TEXTS_OF_THE_CONTEXT = ("declared_use", "regime", "look_alike", "region_code")
 _BOOLEANS = ("list_allow", "list_watch", "list_deny", "is_calibrated")
@@ -44,7 +45,7 @@ def vocabulary() -> Vocabulary:
     )
     return (
         dict.fromkeys(numbers, EvidenceKind.NUMBER)
-        | dict.fromkeys(("cluster_id", *_TEXTS_OF_THE_CONTEXT, *_TEXTS_OF_THE_MEMBER), EvidenceKind.TEXT)
+        | dict.fromkeys((*_TEXTS_OF_THE_CLUSTER, *_TEXTS_OF_THE_CONTEXT, *_TEXTS_OF_THE_MEMBER), EvidenceKind.TEXT)
         | dict.fromkeys(_BOOLEANS, EvidenceKind.BOOLEAN)
     )
 
@@ -102,6 +103,7 @@ class Witnesses:
             "detector_disagreement": _number(testimony.detector_disagreement[row]),
             "cluster_merchant_share": _number(testimony.placement.merchant_share[row]),
             "cluster_id": _text(testimony.placement.cluster_ids[row]),
+            "cluster_type": _text(testimony.placement.types[row]),
             "is_calibrated": self.model.is_calibrated,
         }
 

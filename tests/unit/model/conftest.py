@@ -68,6 +68,7 @@ def population(rows: int = 600, seed: int = 0) -> Population:
         "history_days": rng.uniform(0, 300, rows),
         "orders": rng.poisson(6, rows).astype(float),
         "regime": rng.choice(["ordinary", "burst"], rows),
+        "look_alike": np.where(is_merchant, "", rng.choice(["", "dorm", "dorm", "newcomer"], rows)),
     }
     table = FeatureTable(spine, names, FEATURES, values, np.isnan(values).astype(np.uint8), context)
     operators = np.array([f"op{row // 2 if merchant else row}" for row, merchant in enumerate(is_merchant)])

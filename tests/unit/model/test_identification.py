@@ -34,6 +34,7 @@ def arrays(testimony: Testimony) -> list[np.ndarray]:
         testimony.detector_disagreement,
         testimony.contributions,
         placement.cluster_ids,
+        placement.types,
         placement.merchant_share,
         placement.prior_mean,
     ]

@@ -11,8 +11,9 @@ than k outliers, which are normal to each other: see `KDistance`.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from membergate.engine.checking import checked_new_rows
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.outlier.estimator import NeighbourDetector
 
@@ -51,6 +52,25 @@ class LocalOutlierFactor(NeighbourDetector):
     def negative_outlier_factor_(self) -> NDArray[np.float64]:
         """Scores of the training rows, as scikit-learn names them."""
         return self.training_scores_
+
+    def scores_and_distances(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score rows as `score_samples`, and give the distance to their last neighbour, from one search.
+
+        Parameters
+        ----------
+        X
+            Rows, shape (n, d), finite.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Scores, larger is more normal, and distances to the `n_neighbors`-th distinct neighbour, shape (n,) each.
+        """
+        self._check_is_fitted()
+        rows = checked_new_rows(X, self)
+        distances, places = self._points.neighbours_of(rows, min(self.n_neighbors, self._points.n_points))
+        scores = np.where(distances[:, 0] == 0, self.point_scores_[places[:, 0]], self._score(distances, places))
+        return scores, np.asarray(distances[:, -1], dtype=np.float64)
 
     def _fit(self, graph: NeighbourGraph) -> NDArray[np.float64]:
         width = min(self.n_neighbors, graph.distances.shape[1])

@@ -39,8 +39,8 @@ STARTER = (
 """The features to begin with: cheap, and the most telling."""
 
 LEARNED = (
-    *STARTER, "A6", "A7", "A8", "B2", "B5", "C1", "C3", "C4", "C7", "C8", "D1", "D7", "D8", "E1", "E7", "E8", "F1",
-    "F2", "F4", "F5", "G1", "I2", "I4", "I6", "J1", "J5", "K1", "M1",
+    *STARTER, "A6", "A7", "A8", "B2", "B5", "B7", "C1", "C3", "C4", "C7", "C8", "D1", "D7", "D8", "E1", "E7", "E8",
+    "F1", "F2", "F4", "F5", "G1", "I2", "I4", "I6", "J1", "J5", "K1", "M1",
 )  # fmt: skip
 """The features that a model learns from where nothing else is said; each further one must have shown its worth."""
 

@@ -133,10 +133,13 @@ class AdditiveLogit:
 
     def margin(self, inputs: Floats, prior_margin: Floats) -> Floats:
         """Give each row's log-odds, shape (n,); summed column by column, so that a row scores alone as in a batch."""
-        added = self.contributions(inputs, prior_margin)
-        total = np.full(inputs.shape[0], self.intercept)
-        for column in range(added.shape[1]):
-            total += added[:, column]
+        return self.summed(self.contributions(inputs, prior_margin))
+
+    def summed(self, contributions: Floats) -> Floats:
+        """Give the log-odds that contributions of shape (n, f + 1) come to, shape (n,)."""
+        total = np.full(contributions.shape[0], self.intercept)
+        for column in range(contributions.shape[1]):
+            total += contributions[:, column]
         return total
 
 

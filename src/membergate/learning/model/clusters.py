@@ -1,7 +1,8 @@
 """Density clusters, typed by evidence and never by being dense; noise is not guilt.
 
 The suspicious region (high prior) and the rest are clustered apart: in one space of everybody, ordinary shoppers are
-the only density there is.
+the only density there is. A cluster's type is what evidence says of its members: known merchants, known genuine, or,
+where nothing is known against them, the look-alike that most of them are by the guards; else it has none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 
 from membergate.engine import DBSCAN, KDistance
+from membergate.engine.validity.resampling import cluster_stability
 from membergate.learning.model.labelling import Labelling
 
 SUSPICIOUS_FROM = 0.7
@@ -21,7 +23,7 @@ SUSPICIOUS_FROM = 0.7
 MIN_SAMPLES = 10
 FEWEST_ROWS = 5 * MIN_SAMPLES
 """Rows below which a region is not clustered."""
-LARGEST_SAMPLE = 20_000
+LARGEST_SAMPLE = 10_000
 """Rows of a region that are clustered at most; the others are assigned like newcomers."""
 SMALLEST_EPS = 1e-6
 """Reach where a region's rows all coincide; deviations are kept to nine digits."""
@@ -29,82 +31,152 @@ PRIOR_ACCOUNTS = 10.0
 """A cluster's merchant share is shrunk towards the base rate by this many labelled accounts."""
 
 
+MERCHANTS_FROM = 0.5
+"""Shrunken merchant share from which a cluster is one of merchants."""
+LOOK_ALIKE_FROM = 0.5
+"""Share of members under one guard from which a cluster is that look-alike's."""
+STABILITY_RESAMPLES = 10
+"""Subsamples of four fifths in which a cluster must come back."""
+MERCHANTS, GENUINE, UNTYPED = "merchants", "genuine", "untyped"
+
+
 @dataclass(frozen=True)
-class TypedClusters:
-    """Clusters of both regions with what evidence says about each.
+class Region:
+    """The clusters of one region with what evidence says about each; arrays have shape (clusters,) unless said.
 
     Parameters
     ----------
-    regions
-        The fitted clusterers: suspicious, other; None where a region was too small to cluster.
-    sizes
-        Per region, shape (clusters,): training rows in each cluster.
+    clusterer
+        Fitted; None where the region was too small to cluster.
+    sizes, labelled
+        Training rows in each cluster, and those of them with a label that trains.
     merchant_shares
-        Per region, shape (clusters,): shrunken share of merchants among labelled members, in [0, 1]; NaN where no
-        member was labelled.
+        Shrunken share of merchants among labelled members, in [0, 1]; NaN where no member was labelled.
     prior_means
-        Per region, shape (clusters,): mean prior of the members, in [0, 1].
+        Mean prior of the members, in [0, 1].
+    look_alikes, look_alike_shares
+        The guard that most members satisfy, empty for none, and their share.
+    types
+        `merchants`, `genuine`, `untyped`, or a look-alike's name.
+    stability
+        Mean best Jaccard overlap with the clusters of subsamples, in [0, 1].
+    centres
+        Shape (clusters, f): mean deviations of the members.
     """
 
-    regions: tuple[DBSCAN | None, DBSCAN | None]
-    sizes: tuple[NDArray[np.int64], NDArray[np.int64]]
-    merchant_shares: tuple[NDArray[np.float64], NDArray[np.float64]]
-    prior_means: tuple[NDArray[np.float64], NDArray[np.float64]]
+    clusterer: DBSCAN | None
+    sizes: NDArray[np.int64]
+    labelled: NDArray[np.int64]
+    merchant_shares: NDArray[np.float64]
+    prior_means: NDArray[np.float64]
+    look_alikes: NDArray[np.str_]
+    look_alike_shares: NDArray[np.float64]
+    types: NDArray[np.str_]
+    stability: NDArray[np.float64]
+    centres: NDArray[np.float64]
 
     @classmethod
-    def fit(
-        cls,
-        deviations: NDArray[np.float64],
-        prior: NDArray[np.float64],
-        labels: Labelling,
-        rng: np.random.Generator,
-    ) -> Self:
-        """Cluster both regions and type what was found.
+    def fit(cls, rows: RegionRows, base: float, rng: np.random.Generator) -> Self:
+        """Cluster the rows of one region, and type what was found against everybody's merchant share."""
+        clusterer, stability = _cluster(rows.deviations, rng)
+        member = _assign(clusterer, rows.deviations)
+        count = len(stability)
+        inside = member >= 0
+        sizes = np.bincount(member[inside], minlength=count)
+        known = inside & (rows.labels.training_weight > 0)
+        labelled = np.bincount(member[known], minlength=count)
+        shares = _merchant_shares(member, count, rows.labels, base)
+        names, of_them = _look_alikes(member, count, rows.look_alike)
+        total = np.zeros((count, rows.deviations.shape[1]))
+        np.add.at(total, member[inside], rows.deviations[inside])
+        priors = np.bincount(member[inside], weights=rows.prior[inside], minlength=count)
+        most = np.maximum(sizes, 1)
+        return cls(
+            clusterer, sizes, labelled, shares, priors / most, names, of_them / most,
+            _types(shares, names, of_them / most, base), stability,
+            total / most[:, None],
+        )  # fmt: skip
 
-        Parameters
-        ----------
-        deviations
-            Shape (n, f): rows in the context space.
-        prior
-            Shape (n,): prior rank in (0, 1).
-        labels
-            Labels of the rows; may hold none.
-        rng
-            Draws the sample of a region that is too large.
-        """
-        regions: list[DBSCAN | None] = []
-        sizes, shares, means = [], [], []
-        for in_region in (prior >= SUSPICIOUS_FROM, prior < SUSPICIOUS_FROM):
-            clusterer = _cluster(deviations[in_region], rng)
-            member = _assign(clusterer, deviations[in_region])
-            count = int(member.max(initial=-1)) + 1
-            regions.append(clusterer)
-            sizes.append(np.bincount(member[member >= 0], minlength=count))
-            shares.append(_merchant_shares(member, count, labels.take(in_region), labels))
-            totals = np.bincount(member[member >= 0], weights=prior[in_region][member >= 0], minlength=count)
-            means.append(totals / np.maximum(sizes[-1], 1))
-        return cls((regions[0], regions[1]), (sizes[0], sizes[1]), (shares[0], shares[1]), (means[0], means[1]))
+    @classmethod
+    def none(cls) -> Self:
+        """Give a region without clusters."""
+        nobody, nothing, names = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype="<U1")
+        return cls(None, nobody, nobody, nothing, nothing, names, nothing, names, nothing, np.zeros((0, 0)))
+
+
+@dataclass(frozen=True)
+class RegionRows:
+    """What is known of the rows of one region, n of them.
+
+    Parameters
+    ----------
+    deviations
+        Shape (n, f): rows in the context space.
+    prior
+        Shape (n,): prior rank in (0, 1).
+    labels
+        Labels of the rows; may hold none.
+    look_alike
+        Shape (n,): the guard that each satisfies, empty for none.
+    """
+
+    deviations: NDArray[np.float64]
+    prior: NDArray[np.float64]
+    labels: Labelling
+    look_alike: NDArray[np.str_]
+
+    def take(self, rows: NDArray[np.bool_]) -> RegionRows:
+        """Select rows."""
+        return RegionRows(self.deviations[rows], self.prior[rows], self.labels.take(rows), self.look_alike[rows])
+
+
+@dataclass(frozen=True)
+class TypedClusters:
+    """Clusters of both regions.
+
+    Parameters
+    ----------
+    suspicious, rest
+        The regions of high prior, and of everyone else.
+    """
+
+    suspicious: Region
+    rest: Region
+
+    @classmethod
+    def fit(cls, rows: RegionRows, rng: np.random.Generator) -> Self:
+        """Cluster both regions and type what was found; `rng` draws the sample of a region that is too large."""
+        base = base_rate(rows.labels)
+        is_suspicious = rows.prior >= SUSPICIOUS_FROM
+        first = Region.fit(rows.take(is_suspicious), base, rng)
+        return cls(first, Region.fit(rows.take(~is_suspicious), base, rng))
 
     @classmethod
     def none(cls) -> Self:
         """Give clusters of nobody."""
-        nobody, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
-        return cls((None, None), (nobody, nobody), (nothing, nothing), (nothing, nothing))
+        return cls(Region.none(), Region.none())
 
     def place(self, deviations: NDArray[np.float64], prior: NDArray[np.float64]) -> Placement:
         """Find each row's cluster: the nearest core within reach, else none. Never makes or merges clusters."""
         rows = deviations.shape[0]
         ids = np.full(rows, "", dtype="<U16")
+        types = np.full(rows, "", dtype="<U32")
         share = np.full(rows, np.nan)
         mean = np.full(rows, np.nan)
-        for region, in_region in enumerate((prior >= SUSPICIOUS_FROM, prior < SUSPICIOUS_FROM)):
+        is_suspicious = prior >= SUSPICIOUS_FROM
+        for letter, region, in_region in (("s", self.suspicious, is_suspicious), ("r", self.rest, ~is_suspicious)):
             where = np.flatnonzero(in_region)
-            member = _assign(self.regions[region], deviations[where])
+            member = _assign(region.clusterer, deviations[where])
             found = member >= 0
-            ids[where[found]] = [f"{'sr'[region]}{cluster}" for cluster in member[found]]
-            share[where[found]] = self.merchant_shares[region][member[found]]
-            mean[where[found]] = self.prior_means[region][member[found]]
-        return Placement(ids, share, mean)
+            ids[where[found]] = [f"{letter}{cluster}" for cluster in member[found]]
+            types[where[found]] = region.types[member[found]]
+            share[where[found]] = region.merchant_shares[member[found]]
+            mean[where[found]] = region.prior_means[member[found]]
+        return Placement(ids, types, share, mean)
+
+    def find(self, cluster_id: str) -> tuple[Region, int]:
+        """Give the region of a cluster that `place` named, and its number there."""
+        return (self.suspicious if cluster_id.startswith("s") else self.rest), int(cluster_id[1:])
 
 
 @dataclass(frozen=True)
@@ -112,6 +184,7 @@ class Placement:
     """Where rows lie, shapes (n,): 's…' in the suspicious region, 'r…' in the rest, '' noise; NaN is not known."""
 
     cluster_ids: NDArray[np.str_]
+    types: NDArray[np.str_]
     merchant_share: NDArray[np.float64]
     prior_mean: NDArray[np.float64]
 
@@ -145,12 +218,15 @@ class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
-def _cluster(rows: NDArray[np.float64], rng: np.random.Generator) -> DBSCAN | None:
+def _cluster(rows: NDArray[np.float64], rng: np.random.Generator) -> tuple[DBSCAN | None, NDArray[np.float64]]:
+    """Cluster rows, and say of each cluster how well it comes back in subsamples."""
     if rows.shape[0] < FEWEST_ROWS:
-        return None
+        return None, np.zeros(0)
     if rows.shape[0] > LARGEST_SAMPLE:
         rows = rows[np.sort(rng.choice(rows.shape[0], LARGEST_SAMPLE, replace=False))]
-    return RegionClustering().fit(rows).clusterer_
+    seed = int(rng.integers(2**31))
+    stability = cluster_stability(RegionClustering(), rows, n_resamples=STABILITY_RESAMPLES, seed=seed)
+    return RegionClustering().fit(rows).clusterer_, stability
 
 
 def _assign(clusterer: DBSCAN | None, rows: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -159,15 +235,34 @@ def _assign(clusterer: DBSCAN | None, rows: NDArray[np.float64]) -> NDArray[np.i
     return np.asarray(clusterer.predict(rows), dtype=np.int64)
 
 
-def _merchant_shares(
-    member: NDArray[np.int64], count: int, labels: Labelling, everyone: Labelling
-) -> NDArray[np.float64]:
+def _merchant_shares(member: NDArray[np.int64], count: int, labels: Labelling, base: float) -> NDArray[np.float64]:
     labelled = labels.is_labelled & (member >= 0)
     weight = labels.training_weight[labelled]
     seen = np.bincount(member[labelled], weights=weight, minlength=count)
     merchants = np.bincount(member[labelled], weights=weight * labels.is_merchant[labelled], minlength=count)
-    base = base_rate(everyone)
     return np.where(seen > 0, (merchants + PRIOR_ACCOUNTS * base) / (seen + PRIOR_ACCOUNTS), np.nan)
+
+
+def _look_alikes(
+    member: NDArray[np.int64], count: int, look_alike: NDArray[np.str_]
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Find each cluster's most frequent guard and how many members satisfy it; ties go to the first in the alphabet."""
+    names = np.array(sorted({*look_alike.tolist()} - {""}), dtype=np.str_)
+    if not names.size:
+        return np.full(count, "", dtype="<U1"), np.zeros(count, dtype=np.int64)
+    of_them = np.stack([np.bincount(member[(member >= 0) & (look_alike == name)], minlength=count) for name in names])
+    most = of_them.max(axis=0)
+    return np.where(most > 0, names[of_them.argmax(axis=0)], ""), most
+
+
+def _types(
+    shares: NDArray[np.float64], look_alikes: NDArray[np.str_], of_them: NDArray[np.float64], base: float
+) -> NDArray[np.str_]:
+    """Name what evidence says: labels first, then guards. Density says nothing."""
+    is_clean = ~(shares > base)
+    named = np.where(is_clean & (of_them >= LOOK_ALIKE_FROM), look_alikes, UNTYPED)
+    cleared = np.where((shares <= base / 2) & (named == UNTYPED), GENUINE, named)
+    return np.where(shares >= MERCHANTS_FROM, MERCHANTS, cleared)
 
 
 def base_rate(labels: Labelling) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.learning.features import FeatureTable
-from membergate.learning.model.clusters import Placement, TypedClusters
+from membergate.learning.model.clusters import Placement, RegionRows, TypedClusters
 from membergate.learning.model.jury import Jury, disagreement
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.parts import Parts
@@ -83,9 +83,10 @@ class Groundwork:
         deviations = space.transform(table)
         prior = EconomicPrior.fit(table.features, deviations)
         rank = prior.score(deviations)
-        clusters = TypedClusters.fit(deviations, rank, labels, rng) if parts.clusters else TypedClusters.none()
-        jury = Jury.fit(deviations, rng) if parts.jury else None
-        opinions = jury.hear(deviations) if jury is not None else ()
+        rows = RegionRows(deviations, rank, labels, table.context["look_alike"])
+        clusters = TypedClusters.fit(rows, rng) if parts.clusters else TypedClusters.none()
+        jury = Jury.fit(deviations, table.features, rng) if parts.jury else None
+        opinions = _opinions(jury, deviations)
         return cls(space, prior, clusters, jury, np.sort(_mixed(rank, clusters.place(deviations, rank), opinions)))
 
     def see(self, table: FeatureTable) -> Sight:
@@ -93,18 +94,21 @@ class Groundwork:
         deviations = self.space.transform(table)
         rank = self.prior.score(deviations)
         placement = self.clusters.place(deviations, rank)
-        opinions = self.jury.hear(deviations) if self.jury is not None else ()
-        spread = disagreement(rank, *opinions) if opinions else np.full(rank.size, np.nan)
+        opinions = _opinions(self.jury, deviations)
+        spread = disagreement(np.vstack([rank, opinions])) if len(opinions) else np.full(rank.size, np.nan)
         below = np.searchsorted(self.ranks, _mixed(rank, placement, opinions)) / (self.ranks.size + 1.0)
         return Sight(deviations, rank, placement, spread, np.clip(below, _NEVER_CERTAIN, 1 - _NEVER_CERTAIN))
 
 
-def _mixed(
-    rank: NDArray[np.float64], placement: Placement, opinions: tuple[NDArray[np.float64], ...]
-) -> NDArray[np.float64]:
+def _opinions(jury: Jury | None, deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hear the jury, shape (jurors, n); nobody where there is none."""
+    return np.zeros((0, len(deviations))) if jury is None else jury.hear(deviations)
+
+
+def _mixed(rank: NDArray[np.float64], placement: Placement, opinions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mix economics, the economics of one's cluster, and oddness; what is missing leaves its share to economics."""
     economics, company, oddness = MIX
     neighbours = np.where(np.isfinite(placement.prior_mean), placement.prior_mean, rank)
-    odd = np.mean(opinions, axis=0) if opinions else rank
+    odd = sum(opinions) / len(opinions) if len(opinions) else rank
     # Oddness alone is no guilt: it only sharpens what economics already suspects.
     return np.asarray(economics * rank + company * neighbours + oddness * odd * rank, dtype=np.float64)

@@ -141,16 +141,21 @@ class SupervisedHead:
         columns = (*features, *MASS_COLUMNS, "economic_prior", "little_history")
         return cls(tuple(members), shrinkage, columns, np.sort(margins)), margins
 
-    def margins(self, inputs: HeadInputs) -> Floats:
-        """Give the log-odds before calibration: the mean member's first, then every member's; shape (1 + folds, n)."""
-        each = np.stack([_margin(member, inputs) for member in self.members])
-        return self.shrinkage.margin(np.concatenate([each.mean(axis=0)[None], each]), inputs.orders)
+    def judge(self, inputs: HeadInputs) -> tuple[Floats, Floats]:
+        """Give log-odds before calibration, and what they are made of.
 
-    def contributions(self, inputs: HeadInputs) -> Floats:
-        """Split the mean margin, less the intercept, over the columns exactly; shape (n, f + 2)."""
+        Returns
+        -------
+        tuple of ndarray
+            The mean member's margin first, then every member's, shape (1 + folds, n); and the mean margin, less the
+            intercept, split over the columns exactly, shape (n, f + 2).
+        """
         each = [member.contributions(inputs.columns, inputs.prior_margin) for member in self.members]
-        own = np.mean([_margin(member, inputs) for member in self.members], axis=0)
-        return np.column_stack([np.mean(each, axis=0), self.shrinkage.margin(own, inputs.orders) - own])
+        own = np.stack([member.summed(added) for member, added in zip(self.members, each, strict=True)])
+        mean = own.mean(axis=0)
+        margins = self.shrinkage.margin(np.concatenate([mean[None], own]), inputs.orders)
+        split = sum(each[1:], start=each[0]) / len(each)
+        return margins, np.column_stack([split, margins[0] - mean])
 
 
 def _margin(member: AdditiveLogit, inputs: HeadInputs) -> Floats:

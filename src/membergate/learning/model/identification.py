@@ -17,6 +17,7 @@ from membergate.learning.model.calibration import SigmoidCalibration
 from membergate.learning.model.groundwork import Groundwork, Sight
 from membergate.learning.model.head import FOLDS, HeadInputs, SupervisedHead
 from membergate.learning.model.labelling import Labelling
+from membergate.learning.model.leaks import leaks_in
 from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import assumed_probability, assumed_rank, rank_among
 from membergate.learning.model.shrinkage import Shrinkage
@@ -142,7 +143,8 @@ class IdentificationModel:
         groundwork = Groundwork.fit(table, labels, np.random.default_rng(settings.seed), settings.parts)
         model = cls(table.features, norms, groundwork, None, None, lineage, settings, ())
         model = model._supervised(table, labels, operators)
-        return replace(model, notes=_notes(labels, model.head, model.calibration))
+        leaks = tuple(str(leak) for leak in leaks_in(table, labels))
+        return replace(model, notes=(*_notes(labels, model.head, model.calibration), *leaks))
 
     @property
     def is_calibrated(self) -> bool:
@@ -185,7 +187,7 @@ class IdentificationModel:
     def _judged(self, table: FeatureTable, sight: Sight, head: SupervisedHead) -> Testimony:
         """Testify from labels; the members' spread is the uncertainty."""
         inputs = HeadInputs.of(table, sight, self.settings.parts)
-        margins = head.margins(inputs)
+        margins, contributions = head.judge(inputs)
         assumed = assumed_probability(rank_among(head.ranks, margins))
         probability = assumed if self.calibration is None else self.calibration.probability(margins)
         unknown = np.full(inputs.orders.size, np.nan)
@@ -198,7 +200,7 @@ class IdentificationModel:
             evidence_mass=inputs.orders,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,
-            contributions=head.contributions(inputs),
+            contributions=contributions,
             columns=head.columns,
         )
 

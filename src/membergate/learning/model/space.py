@@ -66,6 +66,10 @@ class ContextSpace:
             scales[group] = belief * scale + (1 - belief) * everyone[1]
         return cls(table.features, centres, scales, peers)
 
+    def typical(self, table: FeatureTable) -> NDArray[np.float64]:
+        """Give what is typical of each row's peers, in the features' own units, shape (n, f)."""
+        return from_signed_log(self.centres[peer_groups(table.context, self.peers)])
+
     def transform(self, table: FeatureTable) -> NDArray[np.float64]:
         """Place rows in the space.
 
@@ -78,6 +82,11 @@ class ContextSpace:
         deviations = (signed_log(table.values) - self.centres[groups]) / self.scales[groups]
         # Rounded, so that the last bit of a logarithm never makes one row differ from the same row in a batch.
         return np.round(np.clip(np.where(np.isfinite(deviations), deviations, 0.0), -CLIP, CLIP), 9)
+
+
+def from_signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn `signed_log` round."""
+    return np.asarray(np.sign(values) * np.expm1(np.abs(values)))
 
 
 def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from membergate import __version__
 from membergate.domain.errors import ModelError
 from membergate.domain.instants import format_instant, parse_instant
-from membergate.engine import DBSCAN, KDistance, LocalOutlierFactor
+from membergate.engine import DBSCAN
 from membergate.learning.features import Norms
 from membergate.learning.model.additive import AdditiveLogit
 from membergate.learning.model.calibration import SigmoidCalibration
-from membergate.learning.model.clusters import TypedClusters
+from membergate.learning.model.clusters import Region, TypedClusters
 from membergate.learning.model.groundwork import Groundwork
 from membergate.learning.model.head import SupervisedHead
 from membergate.learning.model.identification import IdentificationModel, LearningSettings, Lineage
@@ -35,11 +35,12 @@ from membergate.learning.model.prior import EconomicPrior
 from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.space import ContextSpace
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.npz"
 NORMS = "norms"
-_REGIONS = ("suspicious", "rest")
+_REGIONS = tuple(field.name for field in fields(TypedClusters))
+_PARTS_OF_A_REGION = tuple(field.name for field in fields(Region) if field.name != "clusterer")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -179,13 +180,11 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
         "ranks": ground.ranks,
         "lineage.accounts": model.lineage.accounts,
     }
-    for index, region in enumerate(_REGIONS):
-        clusterer = ground.clusters.regions[index]
-        if clusterer is not None:
-            arrays |= _prefixed(f"clusters.{region}.fitted", clusterer.to_arrays())
-        arrays[f"clusters.{region}.sizes"] = ground.clusters.sizes[index]
-        arrays[f"clusters.{region}.merchant_shares"] = ground.clusters.merchant_shares[index]
-        arrays[f"clusters.{region}.prior_means"] = ground.clusters.prior_means[index]
+    for name in _REGIONS:
+        region: Region = getattr(ground.clusters, name)
+        if region.clusterer is not None:
+            arrays |= _prefixed(f"clusters.{name}.fitted", region.clusterer.to_arrays())
+        arrays |= {f"clusters.{name}.{part}": getattr(region, part) for part in _PARTS_OF_A_REGION}
     if model.head is not None:
         arrays |= {
             "head.ranks": model.head.ranks,
@@ -197,9 +196,7 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
                 f"head.{number}", {"curves": member.curves, "absent": member.absent, "scalars": scalars}
             )
     if ground.jury is not None:
-        arrays |= _prefixed("jury.local", ground.jury.local.to_arrays())
-        arrays |= _prefixed("jury.distant", ground.jury.distant.to_arrays())
-        arrays |= {"jury.local_ranks": ground.jury.local_ranks, "jury.distant_ranks": ground.jury.distant_ranks}
+        arrays |= _prefixed("jury", ground.jury.to_arrays())
     return arrays
 
 
@@ -214,26 +211,17 @@ def _head_from(arrays: Arrays, columns: tuple[str, ...]) -> SupervisedHead | Non
 
 
 def _clusters_from(arrays: Arrays) -> TypedClusters:
-    fitted = [_under(f"clusters.{region}.fitted", arrays) for region in _REGIONS]
-    suspicious, rest = (DBSCAN.from_arrays(part) if part else None for part in fitted)
+    def region(name: str) -> Region:
+        fitted = _under(f"clusters.{name}.fitted", arrays)
+        parts = {part: arrays[f"clusters.{name}.{part}"] for part in _PARTS_OF_A_REGION}
+        return Region(DBSCAN.from_arrays(fitted) if fitted else None, **parts)
 
-    def pair(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        first, second = (arrays[f"clusters.{region}.{name}"] for region in _REGIONS)
-        return first, second
-
-    return TypedClusters((suspicious, rest), pair("sizes"), pair("merchant_shares"), pair("prior_means"))
+    return TypedClusters(*(region(name) for name in _REGIONS))
 
 
 def _jury_from(arrays: Arrays) -> Jury | None:
-    local, distant = _under("jury.local", arrays), _under("jury.distant", arrays)
-    if not local or not distant:
-        return None
-    return Jury(
-        LocalOutlierFactor.from_arrays(local),
-        KDistance.from_arrays(distant),
-        arrays["jury.local_ranks"],
-        arrays["jury.distant_ranks"],
-    )
+    kept = _under("jury", arrays)
+    return Jury.from_arrays(kept) if kept else None
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
