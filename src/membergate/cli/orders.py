@@ -34,7 +34,8 @@ def decide(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an order, and charge what it uses to its operator's limits."""
-    from membergate.operations.orders import OrderDesk, OrderRequest, members_of
+    from membergate.operations.order_cases import OrderRequest
+    from membergate.operations.orders import OrderDesk, members_of
     from membergate.operations.workspace import Workspace
 
     lines = tuple(_line(number, text) for number, text in enumerate(line, 1))

@@ -84,7 +84,11 @@ class Members:
 
     def standing(self, account_id: str, at: datetime) -> MemberStanding:
         """Tell how an account stands as of an instant: by its last sweep, the market's record, or its admission."""
-        decisions = [decision for decision in self.record.decisions_of(account_id) if decision.as_of <= at]
+        return self.standing_by(self.record.decisions_of(account_id), account_id, at)
+
+    def standing_by(self, decided: Sequence[Decision], account_id: str, at: datetime) -> MemberStanding:
+        """Tell how an account stands as of an instant, given what was decided about it."""
+        decisions = [decision for decision in decided if decision.as_of <= at]
         admission = _last(decisions, Checkpoint.ADMISSION)
         sweep = _last(decisions, Checkpoint.SWEEP)
         is_let_in = admission is not None and admission.disposition in HOLDERS
@@ -108,12 +112,18 @@ class Members:
         if kept is None:
             with self._lock:
                 kept = self._looked_up(account_id, at)
-        member = self._silent(account_id, at) if kept is None else self._of(kept, at)
-        lists = self.desk.lists
-        if lists is None:
-            return member
-        lists.refresh()
-        return replace(member, evidence=member.evidence | lists.about(account_id, member.operator_id, at))
+        if self.desk.lists is not None:
+            self.desk.lists.refresh()
+        return self._listed(self._silent(account_id, at) if kept is None else self._of(kept, at))
+
+    def at_hand(self, account_id: str, at: datetime) -> Member | None:
+        """Give what `about` gives, from memory alone; None where something must be looked up first.
+
+        Lists are as they were when somebody followed them last.
+        """
+        kept = self.desk.kept.lately(account_id, at)
+        is_ready = self.desk.let_in is None or self.desk.let_in.is_ready
+        return self._listed(self._of(kept, at)) if kept is not None and is_ready else None
 
     def fill(self, account_ids: Sequence[str], at: datetime) -> None:
         """Look many accounts up at once, ahead of their orders."""
@@ -151,6 +161,15 @@ class Members:
             _log.error("witness_failed", account_id=account_id, error=f"{type(error).__name__}: {error}")
             return None
         return self.desk.kept.keep(witnessed, is_present=True)
+
+    def _listed(self, member: Member) -> Member:
+        """Add what the lists say."""
+        lists = self.desk.lists
+        if lists is None:
+            return member
+        return replace(
+            member, evidence=member.evidence | lists.about(member.account_id, member.operator_id, member.as_of)
+        )
 
     def _of(self, kept: Witnessed, at: datetime) -> Member:
         evidence = kept.evidence

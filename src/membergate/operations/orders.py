@@ -5,97 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
 import structlog
 
-from membergate.deciding import velocity
-from membergate.deciding.policy import Policy, counterfactual, decide
-from membergate.deciding.policy.allowances import (
-    Order,
-    OrderLine,
-    asks_of,
-    combined,
-    is_refused,
-    settle,
-    under_standing,
-    unused,
-    use_ids_of,
-    without_ledger,
-)
-from membergate.domain.decision import Caps, Decision, Verdict
-from membergate.domain.disposition import Checkpoint
-from membergate.domain.errors import BadInputError, UnknownSubjectError, WorkspaceError
-from membergate.domain.evidence import Evidence
-from membergate.domain.instants import Clock, format_instant, parse_instant
-from membergate.domain.membership import MemberStanding
-from membergate.operations.admission import draw, version_of
+from membergate.deciding.policy.allowances import use_ids_of
+from membergate.domain.decision import Decision
+from membergate.domain.errors import UnknownSubjectError, WorkspaceError
+from membergate.domain.instants import Clock
 from membergate.operations.admit import live_desk
 from membergate.operations.history import History
 from membergate.operations.lists import open_record
-from membergate.operations.members import Member, Members
+from membergate.operations.members import Members
+from membergate.operations.order_cases import GRANTED, OrderCase, OrderRequest
 from membergate.operations.workspace import Workspace
-from membergate.store import OperationalRecord, Question, RecordConflictError
+from membergate.store import OperationalRecord, Question, Settled
 
 SCOPE = "order"
 """Among questions, those whose key is the order's id."""
-GRANTED = "granted_units"
-"""The evidence that says how many units of each line the ledger and the verdict leave at the member's price."""
-MOST_LINES = 200
 _log = structlog.get_logger("membergate.orders")
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
-    """An order by a member, as it asks for benefits.
-
-    Parameters
-    ----------
-    order_id, account_id
-        Which order, and whose. An order is asked about once: its id is its idempotency key.
-    lines
-        What it asks for, each line once.
-    ordered_at
-        When; the present where None.
-    promotion_id
-        The promotion that it belongs to; empty for none.
-
-    Raises
-    ------
-    BadInputError
-        If there is no line, there are too many, or two have one id.
-    """
-
-    order_id: str
-    account_id: str
-    lines: tuple[OrderLine, ...]
-    ordered_at: datetime | None = None
-    promotion_id: str = ""
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.lines) <= MOST_LINES:
-            raise BadInputError(f"an order of {len(self.lines)} lines", where="lines", allowed=f"1 to {MOST_LINES}")
-        if len({line.line_id for line in self.lines}) != len(self.lines):
-            raise BadInputError("two lines have one id", where="lines", allowed="each line_id once")
-
-    def body(self) -> str:
-        """Write the question so that equal questions give equal texts."""
-        at = None if self.ordered_at is None else format_instant(self.ordered_at)
-        return json.dumps(asdict(self) | {"ordered_at": at}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-    @staticmethod
-    def of_body(body: str) -> OrderRequest:
-        """Read a question again."""
-        found = json.loads(body)
-        lines = tuple(OrderLine(**line) for line in found["lines"])
-        at = None if found["ordered_at"] is None else parse_instant(found["ordered_at"])
-        return OrderRequest(found["order_id"], found["account_id"], lines, at, found["promotion_id"])
-
-    def order(self, operator_id: str, at: datetime) -> Order:
-        """Give the order as the limits see it."""
-        return Order(self.order_id, operator_id, at, self.lines, self.promotion_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +74,37 @@ class OrderDesk:
         WorkspaceError
             If the record does not answer. No decision was given.
         """
-        record, body = self.members.record, request.body()
-        digest = sha256(body.encode()).hexdigest()
-        question = record.questions.find(SCOPE, request.order_id, digest)
-        if question is not None and (known := self._known(question)) is not None:
-            return known
-        now = clock() if question is None else question.asked_at
-        at = request.ordered_at or now
-        member = self.members.about(request.account_id, at)
-        if question is None:
-            decision_id = "d-" + sha256(f"order|{request.order_id}|{request.account_id}".encode()).hexdigest()[:24]
-            question = record.questions.keep(Question(SCOPE, request.order_id, digest, body, decision_id, now))
-        decision = replace(self._decide(request, member, at), decision_id=question.decision_id, decided_at=now)
-        try:
-            record.record([decision])
-        except RecordConflictError:  # another thread answered the same order first
-            decision = record.decision(question.decision_id)
-        return OrderAnswer(decision, granted_lines(request, decision))
+        question = self._question(request, clock())
+        known = self.members.record.questions.find(SCOPE, request.order_id, question.digest)
+        if known is not None:
+            try:
+                return self._answer(request, self.members.record.decision(known.decision_id))
+            except UnknownSubjectError:  # the question is on record, its answer is not
+                question = known
+        while True:
+            at = request.ordered_at or question.asked_at
+            case = OrderCase.of(self.members, request, self.members.about(request.account_id, at), question)
+            settled = self._settled(case)
+            if settled is not None:
+                return self._answer(request, settled.decision)
+            # somebody asked at this very moment, and was not answered
+            question = self.members.record.questions.find(SCOPE, request.order_id, question.digest) or question
+
+    def at_hand(self, request: OrderRequest, now: datetime) -> OrderCase | None:
+        """Take an order on with what is known by heart, for `record.soon`; None where something must be looked up.
+
+        Any thread may ask at any time: nothing is waited for, and nothing but memory is read.
+
+        Raises
+        ------
+        PolicyError
+            If no policy is in effect.
+        """
+        if not self.members.desk.velocity.is_local:
+            return None
+        question = self._question(request, now)
+        member = self.members.at_hand(request.account_id, request.ordered_at or now)
+        return None if member is None else OrderCase.of(self.members, request, member, question)
 
     def release(self, order_id: str, clock: Clock) -> int:
         """Give back what a cancelled order used of its limits; gives how many uses were given back.
@@ -174,81 +118,28 @@ class OrderDesk:
         """
         return release(self.members.record, order_id, at=clock())
 
+    def _settled(self, case: OrderCase) -> Settled | None:
+        try:
+            return self.members.record.orders.settle(case)
+        except WorkspaceError as error:
+            _log.error("caps_unavailable", **error.as_record())
+            return self.members.record.orders.settle(replace(case, has_ledger=False))
+
+    @staticmethod
+    def _question(request: OrderRequest, now: datetime) -> Question:
+        body = request.body()
+        decision_id = "d-" + sha256(f"order|{request.order_id}|{request.account_id}".encode()).hexdigest()[:24]
+        return Question(SCOPE, request.order_id, sha256(body.encode()).hexdigest(), body, decision_id, now)
+
+    @staticmethod
+    def _answer(request: OrderRequest, decision: Decision) -> OrderAnswer:
+        return OrderAnswer(decision, granted_lines(request, decision))
+
     def answer_of(self, decision: Decision) -> OrderAnswer:
         """Give the answer of which an order's decision is part."""
         question = self.members.record.questions.of_decision(decision.decision_id)
         lines = () if question is None else granted_lines(OrderRequest.of_body(question.body), decision)
         return OrderAnswer(decision, lines)
-
-    def _known(self, question: Question) -> OrderAnswer | None:
-        try:
-            decision = self.members.record.decision(question.decision_id)
-        except UnknownSubjectError:  # the question is on record, its answer never was: a crash came between
-            return None
-        return OrderAnswer(decision, granted_lines(OrderRequest.of_body(question.body), decision))
-
-    def _decide(self, request: OrderRequest, member: Member, at: datetime) -> Decision:
-        desk = self.members.desk
-        policy = desk.policy_at(at)
-        standing = self.members.standing(request.account_id, at)
-        evidence = member.evidence | _about_order(request, standing, at) | self._lately(request, policy, at)
-        lottery, snoozed = draw(member.operator_id, policy), policy.snoozed_for(request.account_id, at)
-        said = decide(policy, Checkpoint.ORDER, evidence, lottery=lottery, snoozed=snoozed)
-        verdict = under_standing(said, standing.standing)
-        order = request.order(member.operator_id, at)
-        verdict, units = self._under_caps(verdict, order, _caps_of(policy, standing, verdict))
-        way_out = None
-        if verdict.disposition is said.disposition:
-            way_out = counterfactual(policy, Checkpoint.ORDER, evidence, said, lottery=lottery, snoozed=snoozed)
-        read = tuple(evidence[name] for name in sorted({*verdict.read, "member_standing"}) if name in evidence)
-        granted = Evidence(GRANTED, json.dumps(units, sort_keys=True, ensure_ascii=False), "caps", at)
-        return Decision(
-            decision_id="",
-            checkpoint=Checkpoint.ORDER,
-            application_id=None,
-            order_id=request.order_id,
-            account_id=request.account_id,
-            operator_id=member.operator_id,
-            decided_at=at,
-            as_of=at,
-            disposition=verdict.disposition,
-            merchant_probability=member.number("merchant_probability"),
-            risk_score=member.number("risk_score"),
-            reason_codes=verdict.reason_codes,
-            evidence=(*read, granted),
-            counterfactual=way_out,
-            caps=verdict.caps,
-            policy_version=version_of(policy),
-            model_version=desk.model_version,
-            promotion_id=request.promotion_id or None,
-            degraded=verdict.degraded,
-            explore=False,
-            propensity=None,
-            contributions=member.contributions,
-        )
-
-    def _lately(self, request: OrderRequest, policy: Policy, at: datetime) -> dict[str, Evidence]:
-        """Ask the counters about account, operator and SKUs, where the policy reads any of them."""
-        if policy.kinds.keys().isdisjoint(velocity.NAMES):
-            return {}
-        desk, scope = self.members.desk, velocity.Scope
-        operator = desk.history.links.operator_of(request.account_id, at)
-        skus = tuple(line.sku_id for line in request.lines)
-        touched = {scope.ACCOUNT: (request.account_id,), scope.OPERATOR: operator.account_ids, scope.SKU: skus}
-        return dict(desk.velocity.about(touched, at, policy.kinds))
-
-    def _under_caps(self, verdict: Verdict, order: Order, caps: Caps | None) -> tuple[Verdict, dict[str, int]]:
-        if is_refused(verdict):
-            return verdict, {line.line_id: 0 for line in order.lines}
-        ledger = self.members.record.caps
-        try:
-            granted = ledger.draw(asks_of(order, caps), at=order.ordered_at)
-            ledger.release(unused(order, granted), at=order.ordered_at)
-        except WorkspaceError as error:
-            _log.error("caps_unavailable", **error.as_record())
-            return without_ledger(verdict), {line.line_id: 0 for line in order.lines}
-        settled, units = settle(verdict, order, granted)
-        return replace(settled, caps=caps), units
 
 
 def release_order(workspace: Workspace, order_id: str, clock: Clock) -> int:
@@ -300,22 +191,3 @@ def granted_lines(request: OrderRequest, decision: Decision) -> tuple[GrantedLin
     return tuple(
         GrantedLine(line.line_id, line.sku_id, line.units, int(units.get(line.line_id, 0))) for line in request.lines
     )
-
-
-def _about_order(request: OrderRequest, standing: MemberStanding, at: datetime) -> dict[str, Evidence]:
-    by_sku: dict[str, int] = {}
-    for line in request.lines:
-        by_sku[line.sku_id] = by_sku.get(line.sku_id, 0) + line.units
-    said: dict[str, tuple[float | str, str]] = {
-        "order_units": (float(sum(by_sku.values())), "order"),
-        "order_units_of_one_sku": (float(max(by_sku.values())), "order"),
-        "order_benefit_minor": (float(sum(line.units * line.benefit_minor for line in request.lines)), "order"),
-        "member_standing": (standing.standing.value, f"decision:{standing.decision_id or 'market'}"),
-    }
-    return {name: Evidence(name, value, origin, at) for name, (value, origin) in said.items()}
-
-
-def _caps_of(policy: Policy, standing: MemberStanding, verdict: Verdict) -> Caps | None:
-    """Give the limits of an order: its own, those the member was let in with, and what the policy says of them now."""
-    of_disposition = None if standing.disposition is None else policy.caps.get(standing.disposition)
-    return combined((verdict.caps, standing.caps, of_disposition))

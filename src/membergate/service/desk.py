@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from membergate.domain.decision import Decision
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionRequest
-from membergate.operations.orders import OrderAnswer, OrderRequest
+from membergate.operations.order_cases import OrderCase, OrderRequest
+from membergate.operations.orders import OrderAnswer
 
 
 class AdmissionDesk(Protocol):
@@ -57,6 +59,15 @@ class OrderDesk(Protocol):
             If nobody knows the account.
         KeyReusedError
             If the order's id was asked about with other content.
+        MembergateError
+            If the desk cannot decide.
+        """
+
+    def at_hand(self, request: OrderRequest, now: datetime) -> OrderCase | None:
+        """Take an order on from memory alone, to be settled by the record; None where something must be looked up.
+
+        Raises
+        ------
         MembergateError
             If the desk cannot decide.
         """

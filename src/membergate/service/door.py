@@ -9,27 +9,30 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from threading import Lock
+from typing import Generic, TypeVar
 
 import msgspec
 import structlog
 
 from membergate.deciding.policy.allowances import OrderLine
 from membergate.domain.decision import Decision
-from membergate.domain.errors import BadInputError
+from membergate.domain.errors import BadInputError, WorkspaceError
 from membergate.domain.instants import Clock, format_instant, parse_instant
 from membergate.operations.admission import AdmissionRequest
-from membergate.operations.orders import OrderAnswer, OrderRequest
+from membergate.operations.order_cases import OrderRequest
+from membergate.operations.orders import OrderAnswer, granted_lines
 from membergate.operations.witnessing import KeptTestimony
 from membergate.operations.workspace import Workspace
 from membergate.service.desk import AdmissionDesk, OrderDesk
 from membergate.service.documents import AdmissionQuestion, OrderQuestion
 from membergate.service.problems import NotHereError
 from membergate.service.settings import ServiceSettings
-from membergate.store import Kept, OperationalRecord, Question, RecordConflictError
+from membergate.store import Kept, OperationalRecord, Question, RecordConflictError, Settled
 
 _ADMISSION = "admission"
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("membergate.service")
+_T = TypeVar("_T")
 
 
 Told = Callable[[Decision], object]
@@ -167,23 +170,36 @@ class Door:
         self._on_decided(kept.decision)
         return kept.decision
 
+    async def ordered(self, question: OrderQuestion) -> OrderAnswer:
+        """Decide an order as `order` does: where memory is enough, without a thread, and with whatever else has come.
+
+        Raises
+        ------
+        MembergateError
+            As `order` does.
+        """
+        request, desks = self._order_request(question), self.desks
+        case = self._orders(desks).at_hand(request, self.clock())
+        if case is None:
+            return await asyncio.to_thread(self.order, question)
+        waiting: _Waiting[Settled | None] = _Waiting()
+        self.store.soon.settle(case, waiting.done)
+        try:
+            settled = await waiting.outcome
+        except WorkspaceError:
+            settled = None
+        if settled is None:  # asked before and never answered, or the ledger does not answer
+            return await asyncio.to_thread(self.order, question)
+        decision = settled.decision
+        if desks.on_recorded is not None and settled.is_new and _has_entries(desks, decision):
+            await asyncio.to_thread(desks.on_recorded, decision)
+        self._on_decided(decision)
+        return OrderAnswer(decision, granted_lines(request, decision))
+
     async def _on_record(self, decision: Decision, question: Question | None) -> Kept:
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Kept] = loop.create_future()
-
-        def settle(outcome: Kept | BaseException) -> None:
-            if waiting.done():  # whoever asked has gone; the decision is on record nevertheless
-                return
-            if isinstance(outcome, BaseException):
-                waiting.set_exception(outcome)
-            else:
-                waiting.set_result(outcome)
-
-        def done(outcome: Kept | BaseException) -> None:
-            loop.call_soon_threadsafe(settle, outcome)
-
-        self.store.soon.record(decision, done, question)
-        kept = await waiting
+        waiting: _Waiting[Kept] = _Waiting()
+        self.store.soon.record(decision, waiting.done, question)
+        kept = await waiting.outcome
         if kept.conflict is not None:
             _log.warning("first_answer_stands", **kept.conflict.as_record())
         return kept
@@ -235,18 +251,20 @@ class Door:
         WorkspaceError
             If the record does not answer. No decision was given.
         """
-        lines = tuple(
-            OrderLine(line.line_id, line.sku_id, line.units, line.benefit_minor, line.promotion_stock)
-            for line in question.lines
-        )
-        at = self._instant(question.ordered_at, "body.ordered_at")
-        request = OrderRequest(question.order_id, question.account_id, lines, at, question.promotion_id or "")
-        desks = self.desks
+        request, desks = self._order_request(question), self.desks
         answered = self._orders(desks).decide(request, self.clock)
         if desks.on_recorded is not None:
             desks.on_recorded(answered.decision)
         self._on_decided(answered.decision)
         return answered
+
+    def _order_request(self, question: OrderQuestion) -> OrderRequest:
+        lines = tuple(
+            OrderLine(line.line_id, line.sku_id, line.units, line.benefit_minor, line.promotion_stock)
+            for line in question.lines
+        )
+        at = self._instant(question.ordered_at, "body.ordered_at")
+        return OrderRequest(question.order_id, question.account_id, lines, at, question.promotion_id or "")
 
     def release(self, order_id: str) -> int:
         """Give back what a cancelled order used of its limits.
@@ -304,6 +322,26 @@ class Door:
                 allowed=f"from {format_instant(_EARLIEST)} to the present, {format_instant(latest)}",
             )
         return instant
+
+
+class _Waiting(Generic[_T]):
+    """Waits in an event loop for what another thread will say."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.outcome: asyncio.Future[_T] = self._loop.create_future()
+
+    def done(self, outcome: _T | BaseException) -> None:
+        """Say it; any thread may."""
+        self._loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _settle(self, outcome: _T | BaseException) -> None:
+        if self.outcome.done():  # whoever asked has gone; the decision is on record nevertheless
+            return
+        if isinstance(outcome, BaseException):
+            self.outcome.set_exception(outcome)
+        else:
+            self.outcome.set_result(outcome)
 
 
 def _question(question: AdmissionQuestion, key: str, decision_id: str, at: datetime) -> Question:

@@ -1,4 +1,4 @@
-"""The routes: parse a request, ask the door in a thread of its own, write down what it says."""
+"""The routes: parse a request, ask the door, write down what it says."""
 
 from __future__ import annotations
 
@@ -64,14 +64,13 @@ async def decide_admission(
     guards=[only_json],
     request_max_body_size=LARGEST_ORDER_BYTES,
     status_code=HTTPStatus.OK,
-    sync_to_thread=True,
     tags=["decisions"],
     summary="May this order use a member's benefits, and how much of them?",
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *WITH_BODY),
 )
-def decide_order(data: JSONBody[OrderQuestion], door: NamedDependency[Door]) -> OrderDecisionAnswer:
+async def decide_order(data: JSONBody[OrderQuestion], door: NamedDependency[Door]) -> OrderDecisionAnswer:
     """Decide an order. Its id is its idempotency key: a repeat gives the same answer, other content is refused."""
-    return order_answer(door.order(data))
+    return order_answer(await door.ordered(data))
 
 
 @post(

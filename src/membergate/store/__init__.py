@@ -11,6 +11,7 @@ from membergate.store.let_in import LetIn
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
 from membergate.store.opening import open_store
+from membergate.store.ordering import AskedOrder, JudgedOrder, OrderRecord, Settled
 from membergate.store.outbox import TOLD, Message, Outbox, Webhook
 from membergate.store.policies import PolicyEvent, PolicyRecord, PolicyState
 from membergate.store.questions import KeyReusedError, Question, QuestionRecord
@@ -25,6 +26,7 @@ __all__ = [
     "TOLD",
     "ApiKey",
     "ApiKeyRecord",
+    "AskedOrder",
     "AuditRecord",
     "Audited",
     "CapLedger",
@@ -33,12 +35,14 @@ __all__ = [
     "EvidenceColumns",
     "Head",
     "InboxEvent",
+    "JudgedOrder",
     "Kept",
     "KeyReusedError",
     "LetIn",
     "MembershipRecord",
     "Message",
     "OperationalRecord",
+    "OrderRecord",
     "Outbox",
     "PolicyEvent",
     "PolicyRecord",
@@ -50,6 +54,7 @@ __all__ = [
     "RedisVelocity",
     "Retention",
     "RiskListRecord",
+    "Settled",
     "VelocityLog",
     "Webhook",
     "decision_from_record",

@@ -23,6 +23,7 @@ from membergate.store.keys import ApiKeyRecord
 from membergate.store.let_in import LetIn
 from membergate.store.listing import RiskListRecord
 from membergate.store.memberships import MembershipRecord
+from membergate.store.ordering import OrderRecord
 from membergate.store.outbox import Outbox
 from membergate.store.packing import CHECKPOINTS, DISPOSITIONS, account_of, key_of, pack, unpack
 from membergate.store.policies import PolicyRecord
@@ -73,6 +74,7 @@ class OperationalRecord:
         self.caps = CapLedger(engine, origin, self._committer)
         self.questions = QuestionRecord(engine, origin)
         self.outbox = Outbox(engine, origin)
+        self.orders = OrderRecord(self._committer, self.outbox)
         self.soon = Recorder(self._committer, self.outbox)
         self.memberships = MembershipRecord(engine, origin, self.outbox)
         self.let_in = LetIn(engine, origin)

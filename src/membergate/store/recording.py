@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Condition, Thread
-
-from sqlalchemy.exc import IntegrityError
+from typing import Any
 
 from membergate.domain.decision import Decision
-from membergate.domain.errors import MembergateError, WorkspaceError
+from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
 from membergate.store.committing import Committer, Writing
 from membergate.store.errors import RecordConflictError
+from membergate.store.ordering import AskedOrder, Settled, settle_orders
 from membergate.store.outbox import Outbox
 from membergate.store.packing import pack
 from membergate.store.questions import Question, keep_questions, known_questions, reused
@@ -46,6 +46,10 @@ Done = Callable[[Kept | BaseException], None]
 """Is told, in the recorder's thread, what stands on disk, or why nothing does."""
 
 
+SettledDone = Callable[[Settled | BaseException | None], None]
+"""Is told what became of an order: `Settled`, or None where it must be asked about anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     decision: Decision
@@ -53,8 +57,17 @@ class _Entry:
     done: Done
 
 
+@dataclass(frozen=True, slots=True)
+class _OrderEntry:
+    order: AskedOrder
+    done: SettledDone
+
+
+_Waiting = _Entry | _OrderEntry
+
+
 class Recorder:
-    """Takes decisions from anywhere, and tells each one's sender once it is safe on disk.
+    """Takes decisions and orders from anywhere, and tells each one's sender once it is safe on disk.
 
     Parameters
     ----------
@@ -67,7 +80,7 @@ class Recorder:
     def __init__(self, committer: Committer, outbox: Outbox) -> None:
         self._committer = committer
         self._outbox = outbox
-        self._queue: deque[_Entry] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._changed = Condition()
         self._is_closed = False
         self._thread: Thread | None = None
@@ -90,13 +103,33 @@ class Recorder:
         WorkspaceError
             If the record is closed.
         """
+        self._take(_Entry(decision, question, done))
+
+    def settle(self, order: AskedOrder, done: SettledDone) -> None:
+        """Decide an order soon, in this thread of its own, and put everything about it on record.
+
+        Parameters
+        ----------
+        order
+            The order.
+        done
+            Is told what became of it; an error as `OrderRecord.settle` raises it, or as judging it does.
+
+        Raises
+        ------
+        WorkspaceError
+            If the record is closed.
+        """
+        self._take(_OrderEntry(order, done))
+
+    def _take(self, entry: _Waiting) -> None:
         with self._changed:
             if self._is_closed:
                 raise WorkspaceError("the record is closed", next_step="ask again, once the service is up")
             if self._thread is None:
                 self._thread = Thread(target=self._work, name="membergate-record", daemon=True)
                 self._thread.start()
-            self._queue.append(_Entry(decision, question, done))
+            self._queue.append(entry)
             self._changed.notify()
 
     def close(self) -> None:
@@ -115,18 +148,35 @@ class Recorder:
                 some = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_TOGETHER))]
             if not some:
                 return
-            for entry, outcome in zip(some, self._outcomes(some), strict=True):
+            for waiting, outcome in zip(some, self._outcomes(some), strict=True):
                 with suppress(RuntimeError):  # a sender whose event loop is closed must not stop the others'
-                    entry.done(outcome)
+                    waiting.done(outcome)
 
-    def _outcomes(self, entries: Sequence[_Entry], *, is_again: bool = False) -> Sequence[Kept | BaseException]:
+    def _outcomes(self, waiting: Sequence[_Waiting], *, is_again: bool = False) -> Sequence[Any]:
         try:
-            return self._committer.run(lambda writing: self._keep(writing, entries))
+            return self._committer.run(lambda writing: self._write(writing, waiting))
         except BaseException as error:  # noqa: BLE001  # each sender is told
-            if isinstance(error.__cause__, IntegrityError) and not is_again:
-                # another process answered one of the questions at this very moment: each finds out for itself
-                return [outcome for one in entries for outcome in self._outcomes([one], is_again=True)]
-            return [error] * len(entries)
+            kinds = {type(one) for one in waiting}
+            if len(kinds) > 1:  # what breaks the ledger of limits must not close the door
+                parts = [[one for one in waiting if type(one) is kind] for kind in kinds]
+            elif isinstance(error, BadInputError) and not is_again:
+                # the database refuses one of them, or another process answered one of the questions at this moment
+                parts = [[one] for one in waiting]
+            else:
+                return [error] * len(waiting)
+            told: dict[int, Any] = {}
+            for part in parts:
+                outcomes = self._outcomes(part, is_again=len(kinds) == 1)
+                told |= {id(one): outcome for one, outcome in zip(part, outcomes, strict=True)}
+            return [told[id(one)] for one in waiting]
+
+    def _write(self, writing: Writing, waiting: Sequence[_Waiting]) -> list[Any]:
+        """Put decisions and orders on record; gives the outcomes in the order of who waits for them."""
+        decisions = [one for one in waiting if isinstance(one, _Entry)]
+        orders = [one.order for one in waiting if isinstance(one, _OrderEntry)]
+        kept = iter(self._keep(writing, decisions) if decisions else ())
+        settled = iter(settle_orders(writing, orders, self._outbox) if orders else ())
+        return [next(kept if isinstance(one, _Entry) else settled) for one in waiting]
 
     def _keep(self, writing: Writing, entries: Sequence[_Entry]) -> list[Kept | BaseException]:
         questions = known_questions(writing.connection, [one.question for one in entries if one.question is not None])

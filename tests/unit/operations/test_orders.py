@@ -20,10 +20,13 @@ from membergate.domain.evidence import Absence
 from membergate.operations.admission import AdmissionRequest
 from membergate.operations.failing_open import FailOpenDesk
 from membergate.operations.members import Members
-from membergate.operations.orders import OrderAnswer, OrderDesk, OrderRequest
+from membergate.operations.order_cases import OrderRequest
+from membergate.operations.orders import OrderAnswer, OrderDesk
 from membergate.operations.witnessing import KeptTestimony
 from membergate.service import Desks, ServiceSettings, create_app
 from membergate.store import KeyReusedError, OperationalRecord, decision_to_record
+from membergate.store.packing import CHECKPOINTS
+from membergate.store.tables import DECISIONS
 
 HOST = "testserver.local"
 
@@ -109,7 +112,10 @@ def test_a_crash_between_the_steps_changes_no_answer(members: Members, plain: st
     request = order("o-1", plain, 5)
     first = desk.decide(request, clock)
     with record._writing.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM decisions WHERE checkpoint = 'order'")
+        gone = connection.execute(
+            DECISIONS.delete().where(DECISIONS.c.checkpoint == CHECKPOINTS.index(Checkpoint.ORDER))
+        )
+    assert gone.rowcount == 1
     again = desk.decide(request, lambda: clock() + timedelta(days=3))
     assert again == first
 
@@ -264,6 +270,36 @@ def test_orders_over_http(client: httpx.Client, plain: str) -> None:
     assert (clash.status_code, clash.json()["code"]) == (409, "key_reused")
     assert client.post("/v1/orders/o-1/release").json()["released_uses"] > 0
     assert client.post("/v1/orders/nobody's/release").status_code == 404
+
+
+def test_64_clients_race_over_http(client: httpx.Client, members: Members, plain: str) -> None:
+    """Orders that come together are decided together, from memory, and no limit is overshot; nobody is told twice."""
+    members.fill([plain], members.desk.history.last_instant + timedelta(days=1))
+
+    def ask(number: int) -> Any:
+        line = {"line_id": "l", "sku_id": "hot", "units": 1}
+        return client.post(
+            "/v1/decisions/order", json={"order_id": f"o-{number}", "account_id": plain, "lines": [line]}
+        )
+
+    with ThreadPoolExecutor(16) as clients:
+        answers = [answer.json() for answer in clients.map(ask, range(64))]
+    assert sum(answer["lines"][0]["granted_units"] for answer in answers) == 2  # orders a day
+    assert [members.record.decision(each["decision_id"]).order_id for each in answers] == [f"o-{n}" for n in range(64)]
+    assert members.record.audit.verify().fault == ""
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_the_ledger_fails_over_http(client: httpx.Client, members: Members, plain: str, *, is_kept: bool) -> None:
+    """Limits fail closed, whether testimony about the member is at hand or must be looked up first."""
+    if not is_kept:
+        members.desk.kept = KeptTestimony(members.desk.names)
+    with members.record._writing.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE cap_uses RENAME TO gone")
+    body = {"order_id": "o-1", "account_id": plain, "lines": [{"line_id": "l", "sku_id": "s", "units": 1}]}
+    answer = client.post("/v1/decisions/order", json=body).json()
+    assert (answer["disposition"], answer["degraded"]) == ("remove_member_price", True)
+    assert answer["lines"][0]["granted_units"] == 0
 
 
 @pytest.mark.parametrize(

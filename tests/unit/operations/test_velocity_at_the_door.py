@@ -15,7 +15,8 @@ from membergate.domain.instants import format_instant
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.events import take
 from membergate.operations.members import Members
-from membergate.operations.orders import OrderDesk, OrderRequest
+from membergate.operations.order_cases import OrderRequest
+from membergate.operations.orders import OrderDesk
 from membergate.operations.policies import read_policy
 from membergate.operations.velocity import VelocityWitness
 from membergate.store import OperationalRecord, open_store
