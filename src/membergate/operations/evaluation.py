@@ -16,6 +16,7 @@ from membergate.learning.model import IdentificationModel, LabelSet, load_model
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.space import TENURE_EDGES_DAYS
 from membergate.operations.admission import AdmissionDesk, Case
+from membergate.operations.hindsight import find_hindsight
 from membergate.operations.history import Applications, History
 from membergate.operations.learn import held_out
 from membergate.operations.ledger import Ledger
@@ -24,6 +25,7 @@ from membergate.operations.policies import STRICT, shipped_policy
 from membergate.operations.without_labels import Later
 from membergate.operations.witnessing import Look
 from membergate.operations.workspace import Workspace
+from membergate.verification.hindsight import Hindsight
 from membergate.verification.losses import WINDOW_DAYS
 from membergate.verification.prediction_powered import Population
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, SplitCheck, check_split
@@ -45,12 +47,15 @@ class Evaluated:
         All of them, labelled or not.
     decided
         Everything that was decided, in the order of submission.
+    hindsight
+        Whether anything knew the answer, or the future.
     """
 
     sample: EvaluationSample
     split: SplitCheck
     later: Later
     decided: tuple[Decided, ...]
+    hindsight: Hindsight
 
 
 def measuring_desk(workspace: Workspace, history: History, model_version: str, policy: Policy) -> AdmissionDesk:
@@ -101,7 +106,7 @@ def evaluate(desk: AdmissionDesk, incumbent: AdmissionDesk | None, end: datetime
         training_account_ids=model.lineage.accounts,
     )
     later = _later(applications, look, everyone, labels, decided, is_unmet)
-    return Evaluated(sample, split, later, decided)
+    return Evaluated(sample, split, later, decided, find_hindsight(history, model, end, decided))
 
 
 def unmet(history: History, model: IdentificationModel, applications: Applications) -> Applications:

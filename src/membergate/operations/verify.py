@@ -125,6 +125,7 @@ def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluate
         drift=measure_drift_since(history, model, unmet(history, model, earlier), later, seed=model.settings.seed),
         explored=explored(workspace, history),
         explanations=try_explanations(desk.policy, evaluated.decided),
+        hindsight=evaluated.hindsight,
         currency=history.warehouse.currency,
     )
 

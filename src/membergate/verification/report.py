@@ -15,6 +15,7 @@ from membergate.verification.certificate import CertificateReport, Terms, certif
 from membergate.verification.drift import Drift
 from membergate.verification.fixed_sequence import SequenceReport, certify_doors
 from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.hindsight import Hindsight
 from membergate.verification.losses import Losses, measure_losses
 from membergate.verification.metrics import SCOPES, Metrics, measure
 from membergate.verification.over_time import Period, measure_over_time
@@ -72,6 +73,8 @@ class Surroundings:
         it would have refused.
     explanations
         How reasons and ways out fare.
+    hindsight
+        Whether anything knew the answer, or the future.
     currency
         Of the amounts of money; "" where there are none.
     """
@@ -81,6 +84,7 @@ class Surroundings:
     drift: Drift | None = None
     explored: tuple[SelectiveEstimates, ...] | None = None
     explanations: Explanations | None = None
+    hindsight: Hindsight | None = None
     currency: str = ""
 
 
@@ -192,7 +196,12 @@ def build_report(
     policies = (policy_version, baseline_version, incumbent_version)
     origin = Origin(model_version, *policies, format_instant(produced_at), seed, dict(sorted((lineage or {}).items())))
     beyond = surroundings or Surroundings()
-    controls = beyond.without_labels.controls if beyond.without_labels is not None else ()
+    controls = [
+        control
+        for checked in (beyond.without_labels, beyond.hindsight)
+        if checked is not None
+        for control in checked.controls
+    ]
     judgement = judge(sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls)
     certified = _certified(sample, terms or Terms(), observed_until or produced_at)
     return _assembled(origin, split, sample, bootstrap, level, certified, beyond, judgement)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from membergate.learning.model import Labelling, LearningSettings, Parts
@@ -55,6 +56,33 @@ def test_truth_in_a_column_is_said(people: Population, norms: Norms) -> None:
     assert leaks_in(people.table, people.labels()) == ()
     model = replace(people, table=leaked).learn(people.labels(), norms)
     assert any("leak suspected" in note and "A2" in note for note in model.notes)
+
+
+def test_nothing_is_suspected_by_chance(people: Population) -> None:
+    """Of 600 deals of shuffled labels over six features none raises an alarm: at most 1 table in 160 does."""
+    labels = people.labels()
+    generator = np.random.default_rng(0)
+    alarms = sum(
+        bool(leaks_in(people.table, replace(labels, is_merchant=generator.permutation(labels.is_merchant))))
+        for _ in range(600)
+    )
+    assert binomtest(alarms, 600).proportion_ci(0.95, "exact").high < 1 / 160
+
+
+@pytest.mark.parametrize("merchants", [10, 30, 200])
+def test_the_best_honest_feature_is_not_suspected(people: Population, merchants: int) -> None:
+    """A behaviour that reaches an area of 0.9, the most that honest ones do, is hardly ever called a leak."""
+    generator = np.random.default_rng(merchants)
+    rows = len(people.is_merchant)
+    is_merchant = (np.arange(rows) < merchants).astype(float)
+    labels = Labelling(is_merchant, np.full(rows, "L3"), np.ones(rows))
+    draws = 300
+    alarms = 0
+    for _ in range(draws):
+        behaviour = generator.normal(1.812 * is_merchant, 1.0)
+        found = leaks_in(with_column(people.table, behaviour), labels)
+        alarms += any(leak.feature == "A2" for leak in found)
+    assert binomtest(alarms, draws).proportion_ci(0.95, "exact").high < 0.05
 
 
 def test_having_a_value_at_all_may_be_the_leak(people: Population) -> None:

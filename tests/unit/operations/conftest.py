@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from membergate.operations.history import History
 from membergate.operations.learn import Learned
 from membergate.operations.members import Members
 from membergate.operations.policies import store_policy
+from membergate.operations.verify import Verified, verify
 from membergate.operations.witnessing import KeptTestimony
 from membergate.operations.workspace import Live, Workspace
 from membergate.store import OperationalRecord, open_store
@@ -48,6 +50,18 @@ def shop(learned_workspace: tuple[Workspace, Learned]) -> Shop:
     desk = live_desk(workspace, history, learned.model_version)
     since = history.last_instant - timedelta(days=40)
     return Shop(desk, tuple(desk.decide_window(since)), history.last_instant + timedelta(days=1))
+
+
+@pytest.fixture(scope="session")
+def verified(
+    learned_workspace: tuple[Workspace, Learned],
+    tmp_path_factory: pytest.TempPathFactory,
+    still_clock: Callable[[], datetime],
+) -> Verified:
+    """Verify the learned model in a copy of its workspace. Tests that ask for it share the group `verified`."""
+    copy = tmp_path_factory.mktemp("verifying") / "workspace"
+    shutil.copytree(learned_workspace[0].root, copy)
+    return verify(Workspace(copy), clock=still_clock)
 
 
 @pytest.fixture
