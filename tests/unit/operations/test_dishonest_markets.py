@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -17,12 +18,14 @@ from membergate.market.schema import TABLES
 from membergate.market.simulator import simulate
 from membergate.market.warehouse import literal
 from membergate.operations.admit import live_desk
+from membergate.operations.audits import verify_audit
 from membergate.operations.hindsight import find_hindsight
 from membergate.operations.history import History, aware
 from membergate.operations.ingest import ingest
 from membergate.operations.learn import learn
-from membergate.operations.lists import NewEntry, add_entry, open_record
+from membergate.operations.lists import NewEntry, add_entry, entries_in_force, open_record
 from membergate.operations.policies import STRICT, shipped_policy, store_policy
+from membergate.operations.policy_lifecycle import earlier_policies
 from membergate.operations.publish import publish
 from membergate.operations.verify import verify
 from membergate.operations.workspace import Live, Workspace
@@ -95,6 +98,15 @@ def fill_in_from_the_truth(simulated: Path, market: Path) -> None:
             )
 
 
+def digests(workspace: Workspace) -> dict[str, str]:
+    """Give every file of a workspace, the record and the warehouse among them, with its digest."""
+    return {
+        str(path.relative_to(workspace.root)): sha256(path.read_bytes()).hexdigest()
+        for path in sorted(workspace.root.rglob("*"))
+        if path.is_file()
+    }
+
+
 def test_a_column_that_knows_the_answer_shuts_the_gate(refused: Refused, still_clock: Callable[[], datetime]) -> None:
     """The report names the feature, the gate stays shut, and publish gives the reason with the next step."""
     hindsight = refused.report.surroundings.hindsight
@@ -138,3 +150,32 @@ def test_a_row_seen_before_it_happened_shuts_the_gate(refused: Refused) -> None:
     assert [(each.table, each.rows) for each in found.early_rows] == [("logins", 7)]
     assert "7 of logins" in found.controls[-1].sentence
     assert not found.controls[-1].passes
+
+
+def test_a_failed_negative_control_refuses_and_changes_nothing(
+    refused: Refused, still_clock: Callable[[], datetime]
+) -> None:
+    """The score goes with what cannot matter, so publish refuses; every byte of the workspace is as it was.
+
+    Compared are the live pointer, what the lists say, the audit chain of the record, and the digest of every file.
+    """
+    checked = refused.report.surroundings.without_labels
+    assert checked is not None
+    failed = [control.against for control in checked.score_controls if not control.passes]
+    assert failed == ["the fraction of a second of the submission"]
+    workspace = refused.workspace
+
+    def state() -> object:
+        listed = entries_in_force(workspace, still_clock())
+        return workspace.required_live(), listed, verify_audit(workspace), earlier_policies(workspace)
+
+    state()  # whoever reads the record first may leave files of the database's own behind
+    told, before = state(), digests(workspace)
+    assert len(entries_in_force(workspace, still_clock())) == 1
+    assert {"live.json", "candidate.json", "membergate.sqlite"} < set(before)
+    assert any(name.startswith("warehouse/") for name in before)
+    with pytest.raises(RefusedError, match="the gate refuses model") as refusal:
+        publish(workspace, clock=still_clock)
+    assert "Negative control: the score goes with the fraction of a second" in str(refusal.value.where)
+    assert digests(workspace) == before
+    assert state() == told
