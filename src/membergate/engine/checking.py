@@ -28,8 +28,8 @@ def checked_table(X: ArrayLike, estimator: Any = None, *, reset: bool = True) ->
     With an estimator, the number and the names of the features are kept
     (`reset`) or compared with those of the fit.
     """
-    if _is_plain(X) and (estimator is None or _knows_width(X, estimator, reset=reset)):
-        plain: Table = X
+    plain = _in_rows(X)
+    if _is_plain(plain) and (estimator is None or _knows_width(plain, estimator, reset=reset)):
         return plain
     from sklearn.utils.validation import check_array, validate_data  # noqa: PLC0415 -- a plain table does not need it
 
@@ -47,6 +47,12 @@ def checked_table(X: ArrayLike, estimator: Any = None, *, reset: bool = True) ->
 def checked_new_rows(X: Any, estimator: Any) -> NDArray[np.float64]:
     """Check rows to predict; the usual case, a plain float64 table, goes a short way of few microseconds."""
     return checked_rows(X, estimator, reset=False)
+
+
+def _in_rows(X: Any) -> Any:
+    """Lay a table of floats out row by row, as columns of a data frame or slices are not; leave all else as it is."""
+    is_array = type(X) is np.ndarray and X.dtype.type in _FLOATS and X.ndim == 2  # noqa: PLR2004 -- rows and columns
+    return np.ascontiguousarray(X) if is_array else X
 
 
 def _is_plain(X: Any) -> TypeGuard[Table]:

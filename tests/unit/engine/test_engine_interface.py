@@ -68,11 +68,12 @@ def test_one_row_is_scored_as_in_a_batch_bit_for_bit(estimator: Any, rows: Any) 
     assert estimator.score_samples(np.full((1, 4), 99.0)) < batch.min()
 
 
-def test_a_fit_of_a_plain_table_loads_no_other_library() -> None:
-    """What comes as a table of floats needs numpy and numba alone: no service pays for scikit-learn or pandas."""
+@pytest.mark.parametrize("rows", ["numpy.eye(4)", "numpy.eye(4, order='F')", "numpy.eye(8, dtype='f4')[:, ::2]"])
+def test_a_fit_of_a_table_of_floats_loads_no_other_library(rows: str) -> None:
+    """A table of floats, however it is laid out, needs numpy and numba alone: nobody pays for scikit-learn or pandas."""
     script = (
-        "import sys, numpy; from membergate.engine import DBSCAN;"
-        "DBSCAN(1.0, 2).fit(numpy.eye(4)).predict(numpy.eye(4));"
+        f"import sys, numpy; from membergate.engine import DBSCAN; rows = {rows};"
+        "DBSCAN(1.0, 2).fit(rows).predict(rows);"
         "print(*({'sklearn', 'pandas', 'scipy.stats', 'joblib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "\n"
