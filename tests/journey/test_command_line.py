@@ -201,3 +201,19 @@ def test_refused_publish(run: CommandLine, workspace: Workspace) -> None:
     assert "was not verified" in err
     assert "next: membergate verify --model" in err
     assert workspace.live() == live
+
+
+def test_events_from_a_file_are_counted_and_bad_ones_alone_are_listed(run: CommandLine, tmp_path: Path) -> None:
+    """A file without a mistake ends in three counts; a mistake is named by its line and where it lies."""
+    row = {"account_id": "a\u2028\x85-1", "registered_at": "2025-01-01T00:00:00Z"}
+    good = {"specversion": "1.0", "id": "1", "source": "shop", "type": "membergate.accounts.v1", "data": row}
+    bad = good | {"id": "2", "data": {"account_id": "a-2", "registered_at": "yesterday"}}
+    file, workspace = tmp_path / "events.jsonl", tmp_path / "workspace"
+    file.write_text(json.dumps(good, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert run("events", "take", file, "--workspace", workspace) == (0, "accepted: 1\nduplicate: 0\nrefused: 0\n", "")
+    file.write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    code, out, err = run("events", "take", file, "--workspace", workspace)
+    assert (code, err) == (0, "")
+    assert "duplicate: 1\nrefused: 1\n" in out
+    assert out.splitlines()[-2].split()[0] == "2"
+    assert "data.registered_at" in out

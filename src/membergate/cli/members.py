@@ -186,8 +186,8 @@ def take(
         return
     for state in ("accepted", "duplicate", "refused"):
         say(f"{state}: {sum(answer.state == state for answer in answers)}")
-    rows = ((n, a.event_id, a.what, a.where) for n, a in enumerate(answers, 1) if a.state == "refused")
-    print_table("Refused", (">line", "event", "what", "where"), rows)
+    if rows := [(n, a.event_id, a.what, a.where) for n, a in enumerate(answers, 1) if a.state == "refused"]:
+        print_table("Refused", (">line", "event", "what", "where"), rows)
 
 
 @coming.command("load")

@@ -155,7 +155,8 @@ def take_events(workspace: Workspace, file: Path, *, clock: Clock) -> list[Event
     """
     found = []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        with file.open(encoding="utf-8", newline="\n") as stream:
+            lines = stream.readlines()  # not splitlines: texts may hold other separators of lines
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the file cannot be read: {error}", where=str(file)) from None
     for number, line in enumerate(lines, 1):

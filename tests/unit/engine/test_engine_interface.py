@@ -70,7 +70,7 @@ def test_one_row_is_scored_as_in_a_batch_bit_for_bit(estimator: Any, rows: Any) 
 
 @pytest.mark.parametrize("rows", ["numpy.eye(4)", "numpy.eye(4, order='F')", "numpy.eye(8, dtype='f4')[:, ::2]"])
 def test_a_fit_of_a_table_of_floats_loads_no_other_library(rows: str) -> None:
-    """A table of floats, however it is laid out, needs numpy and numba alone: nobody pays for scikit-learn or pandas."""
+    """A table of floats, however it is laid out, needs numpy and numba alone, no scikit-learn or pandas."""
     script = (
         f"import sys, numpy; from membergate.engine import DBSCAN; rows = {rows};"
         "DBSCAN(1.0, 2).fit(rows).predict(rows);"
