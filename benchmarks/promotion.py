@@ -102,11 +102,7 @@ def main() -> None:
         wait_for(port)
         told: list[str] = []
         print(
-            "| minute | a second | answers | errors | p50 ms | p99 ms | longest ms | resident MB |\n"
-            + 8 * "|-"
-            + "|"
-            + "|-" * 8
-            + "|"
+            "| minute | a second | answers | errors | p50 ms | p99 ms | longest ms | resident MB |\n|-|-|-|-|-|-|-|-|"
         )
         rates = [given.usual, *[given.usual * given.times] * given.minutes, given.usual]
         for number, rate in enumerate(rates):

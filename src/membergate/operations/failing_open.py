@@ -87,8 +87,9 @@ class FailOpenDesk:
             raise
         except Exception:  # noqa: BLE001  # whoever asks again gets the answer that fails open
             return None
-        is_counted = self._budget is not None and decision is not None and decision.disposition is Disposition.REVIEW
-        return None if is_counted else decision
+        if decision is None or self._budget is None or decision.disposition is not Disposition.REVIEW:
+            return decision
+        return None if self._budget.is_limited(self.desk.policy_at(decision.as_of)) else decision
 
     def _within(self, budget: ReviewBudget, decision: Decision, request: AdmissionRequest, clock: Clock) -> Decision:
         def unreviewed() -> Decision:

@@ -90,6 +90,11 @@ class ReviewBudget:
         self._sent: set[str] = set()
         self._lock = Lock()
 
+    @staticmethod
+    def is_limited(policy: Policy) -> bool:
+        """Tell whether a policy limits reviewers' time at all."""
+        return _time_of(policy) is not None
+
     def settle(self, decision: Decision, policy: Policy, unreviewed: Callable[[], Decision], clock: Clock) -> Decision:
         """Give the decision, or the one without a review where today's time is spent; a repeat keeps its answer.
 

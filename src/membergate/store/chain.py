@@ -37,6 +37,7 @@ GENESIS = sha256(b"membergate record").digest()
 WRITING = 0x6D67_7772_6974  # "mgwrit"
 """The advisory lock under which PostgreSQL numbers and chains rows, one transaction at a time."""
 _ENCODE = msgspec.msgpack.Encoder(order="deterministic").encode
+_LAST = select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)
 _EPOCH = utc(1970, 1, 1)
 _MICROSECOND = _EPOCH.resolution
 
@@ -89,6 +90,11 @@ KINDS: Mapping[str, Kind] = {
 }
 """Every kind of row that the chain covers. An entry of a list belongs to the change that added it, a policy's text to
 the event that made it a draft."""
+_PLAIN = {
+    table.name: [column.name for column in table.c if column.name != "number"]
+    for table in (TERMS, DECISIONS, CAP_USES, DECISION_ENTRIES, ERASURES)
+}
+_ADD = AUDIT.insert()
 
 
 def digest_of(kind: str, row: Sequence[Any]) -> bytes:
@@ -114,30 +120,89 @@ def hold_lock(connection: Connection) -> None:
 
 def head_of(connection: Connection) -> tuple[int, bytes]:
     """Give the number and the hash of the last entry."""
-    last = connection.execute(select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)).first()
+    last = connection.execute(_LAST).first()
     return (0, GENESIS) if last is None else (int(last.number), bytes(last.hash))
 
 
-def seal(connection: Connection, written: Mapping[str, Sequence[int]]) -> None:
-    """Chain the rows that this transaction wrote; the last thing that it does.
+class Tail:
+    """The end of the chain and the numbers that come next, as this process left them.
 
-    Parameters
-    ----------
-    connection
-        Holds the lock.
-    written
-        The numbers of the new rows, by kind.
+    Whoever writes rows that the chain covers lengthens the chain. So while its end is where we left it nobody else did,
+    and nothing need be read again. One thread at a time may use it: the one that holds the lock.
     """
-    number, before = head_of(connection)
-    rows = []
-    for name in KINDS:
-        for first, last in runs(written.get(name, ())):
-            digests = b"".join(digest for _, digest in digests_between(connection, KINDS[name], first, last))
-            number += 1
-            before = hash_of(before, number, name, first, digests)
-            rows.append({"number": number, "kind": name, "first": first, "digests": digests, "hash": before})
-    if rows:
-        connection.execute(AUDIT.insert(), rows)
+
+    def __init__(self) -> None:
+        self._left: tuple[int, bytes] | None = None
+        self._head = (0, GENESIS)
+        self._numbers: dict[str, int] = {}
+
+    def follow(self, connection: Connection) -> bool:
+        """Look at the end of the chain; gives whether nobody else wrote since `keep`."""
+        self._head, before = head_of(connection), self._left
+        self._left = None
+        if self._head != before:
+            self._numbers.clear()
+        return self._head == before
+
+    def take(self, connection: Connection, table: Table, size: int) -> int:
+        """Take so many numbers for new rows; gives the first."""
+        first = self._numbers.get(table.name) or next_number(connection, table)
+        self._numbers[table.name] = first + size
+        return first
+
+    def taken(self) -> dict[str, int]:
+        """Give which numbers come next, for `give_back`."""
+        return dict(self._numbers)
+
+    def give_back(self, taken: Mapping[str, int]) -> None:
+        """Take back the numbers that were taken since: their rows were not written."""
+        self._numbers = dict(taken)
+
+    def seal(
+        self, connection: Connection, written: Mapping[str, Sequence[int]], digests: Mapping[tuple[str, int], bytes]
+    ) -> None:
+        """Chain the rows that this transaction wrote; the last thing that it does.
+
+        Parameters
+        ----------
+        connection
+            Holds the lock.
+        written
+            The numbers of the new rows, by kind.
+        digests
+            The digests of those that are known, by kind and number; the others are read.
+        """
+        number, before = self._head
+        rows = []
+        for name in KINDS:
+            for first, last in runs(written.get(name, ())):
+                known = [digests.get((name, row)) for row in range(first, last + 1)]
+                if None in known:
+                    known = [digest for _, digest in digests_between(connection, KINDS[name], first, last)]
+                covered = b"".join(digest for digest in known if digest is not None)
+                number += 1
+                before = hash_of(before, number, name, first, covered)
+                rows.append({"number": number, "kind": name, "first": first, "digests": covered, "hash": before})
+        if rows:
+            connection.execute(_ADD, rows)
+        self._head = number, before
+
+    def keep(self) -> None:
+        """Remember the end of the chain: it is on disk."""
+        self._left = self._head
+
+
+def seal(connection: Connection, written: Mapping[str, Sequence[int]]) -> None:
+    """Chain rows that this transaction wrote, given their numbers by kind; for who writes once."""
+    tail = Tail()
+    tail.follow(connection)
+    tail.seal(connection, written, {})
+
+
+def digest_before_writing(table: Table, number: int, row: Mapping[str, Any]) -> bytes | None:
+    """Give the digest that a new row will have; None where the digest covers more than the row."""
+    columns = _PLAIN.get(table.name)
+    return None if columns is None else digest_of(KINDS[table.name].name, [number, *[row[each] for each in columns]])
 
 
 def digests_between(connection: Connection, kind: Kind, first: int, last: int) -> Iterator[tuple[int, bytes]]:

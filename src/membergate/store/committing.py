@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, RowMapping, Table
 
 from membergate.domain.errors import WorkspaceError
-from membergate.store.chain import hold_lock, next_number, seal
+from membergate.store.chain import Tail, digest_before_writing, hold_lock
 from membergate.store.errors import readable_database_errors
 from membergate.store.tables import TERMS
 from membergate.store.terms import Terms
@@ -28,28 +28,37 @@ class Writing:
         Inside a transaction that holds the lock.
     terms
         The record's dictionary, up to date.
+    tail
+        Numbers the rows; looked up where None.
     """
 
-    def __init__(self, connection: Connection, terms: Terms) -> None:
+    def __init__(self, connection: Connection, terms: Terms, tail: Tail | None = None) -> None:
         self.connection = connection
         self.terms = terms
         self.written: dict[str, list[int]] = {}
+        self.digests: dict[tuple[str, int], bytes] = {}
+        self._tail = tail or Tail()
 
     def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows under the next numbers, which the chain will cover; gives the first number."""
-        first = next_number(self.connection, table)
+        first = self._tail.take(self.connection, table, len(rows))
         if rows:
-            numbered = [{**row, "number": first + place} for place, row in enumerate(rows)]
-            self.connection.execute(table.insert(), numbered)
-            self.written.setdefault(table.name, []).extend(range(first, first + len(rows)))
+            self._write(table, [{**row, "number": first + place} for place, row in enumerate(rows)])
         return first
 
     def insert_terms(self) -> None:
         """Write the terms that were entered."""
         pending = self.terms.take_pending()
         if pending:
-            self.connection.execute(TERMS.insert(), [{"number": n, "content": content} for n, content in pending])
-            self.written.setdefault(TERMS.name, []).extend(number for number, _ in pending)
+            self._write(TERMS, [{"number": number, "content": content} for number, content in pending])
+
+    def _write(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        self.connection.execute(table.insert(), rows)
+        self.written.setdefault(table.name, []).extend(row["number"] for row in rows)
+        for row in rows:
+            digest = digest_before_writing(table, row["number"], row)
+            if digest is not None:
+                self.digests[table.name, row["number"]] = digest
 
 
 class _Ticket(Generic[_T]):
@@ -73,6 +82,7 @@ class Committer:
 
     def __init__(self, engine: Engine, origin: str) -> None:
         self.terms = Terms()
+        self._tail = Tail()
         self._origin = origin
         self._engine = engine.execution_options(is_writing=True, preserve_rowcount=True)
         self._waiting: list[_Ticket[Any]] = []
@@ -130,12 +140,14 @@ class Committer:
             ticket.is_done = True
 
     def _commit(self, batch: Sequence[_Ticket[Any]]) -> None:
-        written: dict[str, list[int]] = {}
+        whole: list[Writing] = []
         with self._engine.begin() as connection:
             hold_lock(connection)
-            self.terms.follow(connection)
+            if not self._tail.follow(connection):
+                self.terms.follow(connection)
             for ticket in batch:
-                known, writing = len(self.terms), Writing(connection, self.terms)
+                known, taken = len(self.terms), self._tail.taken()
+                writing = Writing(connection, self.terms, self._tail)
                 savepoint = connection.begin_nested() if len(batch) > 1 else None
                 try:
                     ticket.answer = ticket.work(writing)
@@ -145,10 +157,20 @@ class Committer:
                         raise
                     savepoint.rollback()
                     self.terms.forget(known)
+                    self._tail.give_back(taken)
                     ticket.error = error
                     continue
                 if savepoint is not None:
                     savepoint.commit()
-                for kind, numbers in writing.written.items():
-                    written.setdefault(kind, []).extend(numbers)
-            seal(connection, written)
+                whole.append(writing)
+            self._seal(connection, whole)
+        self._tail.keep()
+
+    def _seal(self, connection: Connection, whole: Sequence[Writing]) -> None:
+        written: dict[str, list[int]] = {}
+        digests: dict[tuple[str, int], bytes] = {}
+        for writing in whole:
+            digests |= writing.digests
+            for kind, numbers in writing.written.items():
+                written.setdefault(kind, []).extend(numbers)
+        self._tail.seal(connection, written, digests)

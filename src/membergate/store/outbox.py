@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ TOLD = (DECISION, NOTICE)
 MOST_ATTEMPTS = 24
 _LONGEST_WAIT = timedelta(hours=1)
 _LEASE = timedelta(seconds=60)
+_WEBHOOKS = select(WEBHOOKS).order_by(WEBHOOKS.c.created_at, WEBHOOKS.c.webhook_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +138,18 @@ class Outbox:
 
     def tell_of_decisions(self, connection: Connection, decisions: Sequence[Decision]) -> None:
         """Put messages about decisions into the outbox, in the transaction that puts the decisions on record."""
-        told = [(one.decision_id, one.decided_at, _about_decision(one)) for one in decisions]
-        self._tell(connection, DECISION, told)
+        self._tell(connection, DECISION, lambda: [(d.decision_id, d.decided_at, _about_decision(d)) for d in decisions])
 
     def tell_of_notices(self, connection: Connection, notices: Sequence[Notice]) -> None:
         """Put messages about notices into the outbox, in the transaction that puts the notices on record."""
-        told = [
-            (one.notice_id, one.created_at, asdict(one) | {"created_at": format_instant(one.created_at)})
-            for one in notices
-        ]
-        self._tell(connection, NOTICE, told)
+        self._tell(
+            connection,
+            NOTICE,
+            lambda: [
+                (one.notice_id, one.created_at, asdict(one) | {"created_at": format_instant(one.created_at)})
+                for one in notices
+            ],
+        )
 
     def due(self, now: datetime, most: int = 50) -> tuple[Message, ...]:
         """Take messages that are due, for a minute: nobody else gets them meanwhile, and after it somebody will.
@@ -208,8 +211,11 @@ class Outbox:
         with readable_database_errors(self._origin), self._writing.begin() as connection:
             connection.execute(row.values(**values))
 
-    def _tell(self, connection: Connection, event_type: str, told: Sequence[tuple[str, datetime, Any]]) -> None:
+    def _tell(
+        self, connection: Connection, event_type: str, tell: Callable[[], Sequence[tuple[str, datetime, Any]]]
+    ) -> None:
         listening = [hook for hook in _webhooks(connection) if hook.removed_at is None and event_type in hook.events]
+        told = tell() if listening else ()
         rows = [
             {
                 "delivery_id": f"{hook.webhook_id}.{subject}",
@@ -229,7 +235,7 @@ class Outbox:
 
 
 def _webhooks(connection: Connection) -> tuple[Webhook, ...]:
-    rows = connection.execute(select(WEBHOOKS).order_by(WEBHOOKS.c.created_at, WEBHOOKS.c.webhook_id)).mappings()
+    rows = connection.execute(_WEBHOOKS).mappings()
     return tuple(Webhook(**{**row, "events": tuple(row["events"].split())}) for row in rows)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from membergate.domain.errors import MembergateError
@@ -15,6 +15,11 @@ from membergate.domain.instants import format_instant
 from membergate.store.codec import is_storable_id
 from membergate.store.errors import readable_database_errors
 from membergate.store.service_tables import QUESTIONS
+
+_UNDER_KEYS = select(QUESTIONS).where(
+    QUESTIONS.c.scope.in_(bindparam("scopes", expanding=True)), QUESTIONS.c.key.in_(bindparam("keys", expanding=True))
+)
+_ADD = QUESTIONS.insert()
 
 
 class KeyReusedError(MembergateError):
@@ -140,13 +145,12 @@ def known_questions(connection: Connection, asked: Sequence[Question]) -> dict[t
     keys = sorted({one.key for one in asked if is_storable_id(one.key)})
     if not keys:
         return {}
-    scopes = {one.scope for one in asked}
-    query = select(QUESTIONS).where(QUESTIONS.c.scope.in_(scopes), QUESTIONS.c.key.in_(keys))
-    found = (Question(**row) for row in connection.execute(query).mappings())
+    scopes = sorted({one.scope for one in asked})
+    found = (Question(**row) for row in connection.execute(_UNDER_KEYS, {"scopes": scopes, "keys": keys}).mappings())
     return {(one.scope, one.key): one for one in found}
 
 
 def keep_questions(connection: Connection, asked: Sequence[Question]) -> None:
     """Put new questions on record."""
     if asked:
-        connection.execute(QUESTIONS.insert(), [{name: getattr(q, name) for name in Question.__slots__} for q in asked])
+        connection.execute(_ADD, [{name: getattr(q, name) for name in Question.__slots__} for q in asked])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,23 @@ def test_what_is_erased_leaves_a_tombstone_and_the_chain_whole(
     with filled._writing.begin() as connection:
         connection.execute(update(table).where(table.c.number == 1).values(content=before["content"]))
     assert filled.audit.verify().fault == "decisions: row 1 is back, though it was erased"
+
+
+def test_two_stores_write_in_turns(store_url: str, make_decision: MakeDecision) -> None:
+    """Each notices what the other wrote, also after a batch of its own of which a part was refused."""
+    with open_store(store_url) as one, open_store(store_url) as other:
+        for number in range(0, 40, 4):
+            for place, store in enumerate((one, other, one)):
+                store.record([make_decision(number + place)])
+                store.caps.draw([Ask(f"u-{number}-{place}", 1, (Limit("sku", 99, NOW),))], at=NOW)
+            with ThreadPoolExecutor(8) as clients:  # one of them is refused, in whichever batch it comes
+                bad = make_decision(number + 3, account_id="a\x00")
+                asked = [
+                    bad,
+                    *(make_decision(1000 + 10 * number + n, promotion_id=f"p-{number}-{n}") for n in range(7)),
+                ]
+                outcomes = [clients.submit(other.record, [decision]) for decision in asked]
+            assert isinstance(outcomes[0].exception(), BadInputError)
+            assert [outcome.result() for outcome in outcomes[1:]] == [1] * 7
+        assert one.audit.verify().fault == ""
+        assert one.audit.head() == other.audit.head()

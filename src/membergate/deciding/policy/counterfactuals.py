@@ -13,7 +13,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from heapq import merge
 from math import ceil, floor, isclose
+from operator import itemgetter
+from typing import NamedTuple
 
 from membergate.deciding.policy.economics import Stakes
 from membergate.deciding.policy.policy import Direction, Movable, Policy
@@ -24,6 +27,8 @@ from membergate.domain.decision import Counterfactual, Verdict
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
 from membergate.domain.evidence import Evidence
 
+_VALUE = itemgetter(0)
+_UP, _DOWN = Direction.UP, Direction.DOWN
 _AT_A_POINT = 1e-9
 """Closer to a turning point than this, rounding may decide on which side a value lies."""
 
@@ -67,12 +72,7 @@ def way_out(
         return None
     search = _Search(hearing, evidence, disposition, lottery)
     movable_names = _common_reads(hearing.settled(lottery).causes, disposition, checkpoint)
-    found = [
-        change
-        for movable in policy.movables
-        if movable.evidence in movable_names and (change := search.nearest(movable)) is not None
-    ]
-    return min(found, key=lambda change: (change[0], change[1].evidence))[1] if found else None
+    return search.nearest([movable for movable in policy.movables if movable.evidence in movable_names])
 
 
 def _common_reads(causes: Collection[Cause], disposition: Disposition, checkpoint: Checkpoint) -> frozenset[str]:
@@ -86,6 +86,16 @@ def _common_reads(causes: Collection[Cause], disposition: Disposition, checkpoin
     return frozenset.intersection(*binding) if binding else frozenset()
 
 
+class _Candidate(NamedTuple):
+    """A value to try: the nearest on the scales comes first, equal ones by name, then by plain distance and value."""
+
+    distance: float
+    name: str
+    change: float
+    value: float
+    stretch: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     hearing: Hearing
@@ -93,27 +103,55 @@ class _Search:
     disposition: Disposition
     lottery: float
 
-    def nearest(self, movable: Movable) -> tuple[float, Counterfactual] | None:
-        """Give the nearest value on the movable's grid that helps, with its distance in scales."""
-        name, witnessed = movable.evidence, self.evidence.get(movable.evidence)
+    def nearest(self, movables: Sequence[Movable]) -> Counterfactual | None:
+        """Try values on the movables' grids, the nearest first, until one helps."""
+        asked = {movable.evidence: actual for movable in movables if (actual := self._actual(movable)) is not None}
+        in_vain: set[tuple[str, int | None]] = set()  # what helps nowhere in a stretch helps nowhere else in it
+        stakes = self._stakes()
+        ways: list[Iterator[_Candidate]] = []
+        for movable in movables:
+            if movable.evidence in asked:
+                ways += self._ways(movable, asked[movable.evidence], stakes, in_vain)
+        for candidate in merge(*ways):
+            name, stretch = candidate.name, candidate.stretch
+            if stretch is not None and (name, stretch) in in_vain:
+                continue
+            disposition = self._milder(name, candidate.value)
+            if disposition is not None:
+                return Counterfactual(name, asked[name], candidate.value, disposition)
+            in_vain.add((name, stretch))
+        return None
+
+    def _actual(self, movable: Movable) -> float | None:
+        witnessed = self.evidence.get(movable.evidence)
         if witnessed is None or isinstance(witnessed.value, bool) or not isinstance(witnessed.value, int | float):
             return None
-        actual = float(witnessed.value)
-        grid = _Grid.of(movable, actual)
-        points = turning_points_of(self.hearing.policy, name, self._stakes())
-        candidates = {value: stretch for index, value, stretch in _beside(points, movable.step) if index in grid}
+        return float(witnessed.value)
+
+    def _ways(
+        self, movable: Movable, actual: float, stakes: Stakes | None, in_vain: set[tuple[str, int | None]]
+    ) -> list[Iterator[_Candidate]]:
+        """Give the values to try of one movable, below and above the actual one, each way outward."""
+        name, scale, direction = movable.evidence, movable.scale, movable.direction
+        points = turning_points_of(self.hearing.policy, name, stakes)
+        beside = _beside(points, movable.step, movable.lowest, movable.highest)
         if name in self.hearing.policy.blended:
-            candidates = dict.fromkeys([*candidates, *self._walk(name, grid, actual)])
-        candidates.pop(actual, None)
-        in_vain: set[int | None] = set()  # what helps nowhere between two turning points helps nowhere there
-        for needed in sorted(candidates, key=lambda value: (abs(value - actual), value)):
-            stretch = candidates[needed]
-            disposition = None if stretch is not None and stretch in in_vain else self._milder(name, needed)
-            if disposition is not None:
-                distance = abs(needed - actual) / movable.scale
-                return distance, Counterfactual(name, actual, needed, disposition)
-            in_vain.add(stretch)
-        return None
+            walked = self._walk(name, _Grid.of(movable, actual), actual)
+            beside = tuple((value, None) for value in sorted({*(value for value, _ in beside), *walked}))
+        elif name not in self.hearing.failed:
+            in_vain.add((name, _stretch(points, actual)))  # there it is as it is
+
+        def candidate(place: tuple[float, int | None]) -> _Candidate:
+            change = abs(place[0] - actual)
+            return _Candidate(change / scale, name, change, *place)
+
+        middle = bisect_left(beside, actual, key=_VALUE)
+        ways: list[Iterator[_Candidate]] = []
+        if middle and direction is not _UP:
+            ways.append(map(candidate, beside[middle - 1 :: -1]))
+        if middle < len(beside) and direction is not _DOWN:
+            ways.append(map(candidate, beside[middle + (beside[middle][0] == actual) :]))
+        return ways
 
     def _milder(self, name: str, value: float) -> Disposition | None:
         """Decide again; give the disposition if it is milder by itself."""
@@ -152,15 +190,23 @@ class _Search:
 
 
 @lru_cache(maxsize=4096)
-def _beside(points: tuple[float, ...], step: float) -> tuple[tuple[int, float, int | None], ...]:
-    """Give the places on both sides of each turning point, on a grid of a step, with their values and stretches."""
+def _beside(
+    points: tuple[float, ...], step: float, lowest: float, highest: float
+) -> tuple[tuple[float, int | None], ...]:
+    """Give the places on both sides of each turning point, on a grid: values in a range, ascending, with stretches."""
     places, found = _places(step), {}
+    first, last = _ends(step, lowest, highest)
     for point in points:
         index = floor(point / step)
-        for beside in range(index - 1, index + 3):
+        for beside in range(max(first, index - 1), min(last, index + 2) + 1):
             value = round(beside * step, places)
-            found[beside] = (beside, value, _stretch(points, value))
-    return tuple(found.values())
+            found[beside] = (value, _stretch(points, value))
+    return tuple(found[index] for index in sorted(found))
+
+
+def _ends(step: float, lowest: float, highest: float) -> tuple[int, int]:
+    """Give the first and the last multiple of a step in a range; the tolerance keeps 0.3 / 0.1 on the grid."""
+    return ceil(lowest / step - 1e-9), floor(highest / step + 1e-9)
 
 
 def _stretch(points: Sequence[float], value: float) -> int | None:
@@ -185,12 +231,7 @@ class _Grid:
         places = _places(movable.step)
         lowest = max(movable.lowest, actual) if movable.direction is Direction.UP else movable.lowest
         highest = min(movable.highest, actual) if movable.direction is Direction.DOWN else movable.highest
-        # the tolerance keeps 0.3 / 0.1 on the grid
-        first, last = ceil(lowest / movable.step - 1e-9), floor(highest / movable.step + 1e-9)
-        return cls(movable.step, first, last, places)
-
-    def __contains__(self, index: int) -> bool:
-        return self.first <= index <= self.last
+        return cls(movable.step, *_ends(movable.step, lowest, highest), places)
 
     def value(self, index: int) -> float:
         return round(index * self.step, self.places)

@@ -8,9 +8,10 @@ from itertools import pairwise
 from operator import itemgetter
 
 from membergate.deciding.policy.condition import Condition
-from membergate.domain.disposition import Disposition
+from membergate.domain.disposition import LADDERS, Checkpoint, Disposition
 
 _VALUE = itemgetter(1)
+_ADMIT, _ADMIT_CAPPED, _TRIAL, _STEP_UP, _REVIEW, _BUSINESS_LANE, _DENY = LADDERS[Checkpoint.ADMISSION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,30 +154,30 @@ def expected_values(stakes: Stakes, probability: float) -> dict[Disposition, flo
     loss = economics.merchant_loss_minor * stakes.loss_multiplier
     harm = economics.wrong_denial_harm_ratio * value
     genuine = 1.0 - probability
-    step_up, review = economics.step_up, economics.review
-    lane = economics.business_lane if stakes.is_lane_offered else None
-
-    def keeping(kept: Keeping) -> float:
-        return genuine * kept.value_kept_ratio * value - probability * kept.loss_kept_ratio * loss - kept.cost_minor
-
+    capped, trial, step_up, review = economics.admit_capped, economics.trial, economics.step_up, economics.review
     values = {
-        Disposition.ADMIT: genuine * value - probability * loss,
-        Disposition.ADMIT_CAPPED: keeping(economics.admit_capped),
-        Disposition.TRIAL: keeping(economics.trial),
-        Disposition.STEP_UP: genuine * (1.0 - step_up.genuine_abandon_ratio) * value
+        _ADMIT: genuine * value - probability * loss,
+        _ADMIT_CAPPED: genuine * capped.value_kept_ratio * value
+        - probability * capped.loss_kept_ratio * loss
+        - capped.cost_minor,
+        _TRIAL: genuine * trial.value_kept_ratio * value
+        - probability * trial.loss_kept_ratio * loss
+        - trial.cost_minor,
+        _STEP_UP: genuine * (1.0 - step_up.genuine_abandon_ratio) * value
         - probability * step_up.merchant_pass_ratio * loss
         - step_up.cost_minor,
-        Disposition.REVIEW: genuine * (review.specificity * value - (1.0 - review.specificity) * harm)
+        _REVIEW: genuine * (review.specificity * value - (1.0 - review.specificity) * harm)
         - probability * (1.0 - review.sensitivity) * loss
         - review.cost_minor
         - review.queue_price_minor,
     }
+    lane = economics.business_lane if stakes.is_lane_offered else None
     if lane is not None:
         returning = lane.genuine_return_ratio * (1.0 - step_up.genuine_abandon_ratio) * value
         gone = (1.0 - lane.genuine_return_ratio) * harm
         accepted = lane.merchant_accept_ratio * lane.business_margin_minor
-        values[Disposition.BUSINESS_LANE] = genuine * (returning - gone) + probability * accepted - lane.cost_minor
-    values[Disposition.DENY] = -genuine * harm
+        values[_BUSINESS_LANE] = genuine * (returning - gone) + probability * accepted - lane.cost_minor
+    values[_DENY] = -genuine * harm
     return values
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from membergate.deciding.policy import witnesses
 from membergate.deciding.policy.condition import Condition
-from membergate.deciding.policy.economics import Economics
+from membergate.deciding.policy.economics import Economics, Stakes
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.evidence import Evidence, EvidenceKind
@@ -337,6 +337,11 @@ class Policy:
         return {place: tuple(rule for rule in self.rules if rule.checkpoint is place) for place in Checkpoint}
 
     @cached_property
+    def rule_ids_at(self) -> Mapping[Checkpoint, tuple[str, ...]]:
+        """The ids of the rules of each checkpoint, in the policy's order."""
+        return {place: tuple(rule.rule_id for rule in rules) for place, rules in self.rules_at.items()}
+
+    @cached_property
     def listeners_at(self) -> Mapping[Checkpoint, Mapping[str, tuple[int, ...]]]:
         """The places of the rules that read each name, at each checkpoint."""
         return {place: _listeners(rules) for place, rules in self.rules_at.items()}
@@ -369,8 +374,18 @@ class Policy:
         return {}
 
     @cached_property
+    def stakes(self) -> dict[tuple[float, float, bool], Stakes]:
+        """The economics as they apply to subjects, by what segments make of value and loss; `scoring` fills it."""
+        return {}
+
+    @cached_property
     def _under_overlays(self) -> dict[tuple[bool, ...], Policy]:
         return {}
+
+    @cached_property
+    def has_snoozes(self) -> bool:
+        """Whether any rule sleeps for anybody."""
+        return any(rule.snoozes for rule in self.rules)
 
     @property
     def operator_cap(self) -> int | None:
@@ -418,10 +433,12 @@ class Policy:
 
     def snoozed_for(self, account_id: str, as_of: datetime) -> frozenset[str]:
         """Give the ids of the rules that sleep for an account at an instant."""
+        if not self.has_snoozes:
+            return frozenset()
         return frozenset(
             rule.rule_id
             for rule in self.rules
-            if rule.snoozes and any(account == account_id and as_of < until for account, until in rule.snoozes)
+            if any(account == account_id and as_of < until for account, until in rule.snoozes)
         )
 
 

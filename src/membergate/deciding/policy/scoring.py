@@ -102,7 +102,11 @@ def stakes_of(policy: Policy, economics: Economics, facts: Facts) -> Stakes:
             loss_multiplier *= segment.loss_multiplier
     lane = economics.business_lane
     is_offered = lane is not None and lane.offered_when.ask(facts) is True
-    return Stakes(economics, value_multiplier, loss_multiplier, is_offered)
+    key = value_multiplier, loss_multiplier, is_offered
+    known = policy.stakes.get(key)
+    if known is None:
+        known = policy.stakes[key] = Stakes(economics, *key)
+    return known
 
 
 def is_heard(policy: Policy, name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import reduce
 
 from membergate.deciding.policy import scoring, witnesses
 from membergate.deciding.policy.operators import Fact, Facts
@@ -96,6 +96,8 @@ class Hearing:
         What the witnesses say, and the names of those that failed.
     outcomes
         What became of each rule of the checkpoint.
+    asking
+        What the rules that hit ask for.
     proposal
         What the score and the operator cap ask for.
     """
@@ -106,6 +108,7 @@ class Hearing:
     facts: dict[str, Fact]
     failed: frozenset[str]
     outcomes: tuple[RuleOutcome, ...]
+    asking: tuple[Cause, ...]
     proposal: scoring.Proposal
 
     def moved(self, name: str, value: float) -> Hearing:
@@ -118,21 +121,27 @@ class Hearing:
         else:
             facts[name] = fact
             failed = self.failed - {name} if name in self.failed else self.failed
-        rules, outcomes = policy.rules_at[self.checkpoint], list(self.outcomes)
-        for place in policy.listeners_at[self.checkpoint].get(name, ()):
-            outcomes[place] = _outcome(rules[place], facts, failed, self.snoozed)
+        rules, before = policy.rules_at[self.checkpoint], self.outcomes
+        changed = {
+            place: outcome
+            for place in policy.listeners_at[self.checkpoint].get(name, ())
+            if (outcome := _outcome(rules[place], facts, failed, self.snoozed)) is not before[place]
+        }
+        outcomes, asking = before, self.asking
+        if changed:
+            outcomes = tuple([changed.get(place, outcome) for place, outcome in enumerate(before)])
+            asking = _asking(policy, self.checkpoint, outcomes)
         proposal = self.proposal
         if self.checkpoint is Checkpoint.ADMISSION and scoring.is_heard(policy, name):
             proposal = scoring.propose(policy, facts, failed)
-        return Hearing(policy, self.checkpoint, self.snoozed, facts, failed, tuple(outcomes), proposal)
+        return Hearing(policy, self.checkpoint, self.snoozed, facts, failed, outcomes, asking, proposal)
 
-    def settled(self, lottery: float, hits: Sequence[Rule] | None = None) -> Settlement:
+    def settled(self, lottery: float) -> Settlement:
         """Take the strictest of what everything asks for, and draw for the exploration lane."""
         policy, checkpoint = self.policy, self.checkpoint
-        causes = [*self.proposal.causes, *(_rule_cause(rule) for rule in (self.hits if hits is None else hits))]
+        causes = [*(_leave_to_a_person(policy, cause) for cause in self.proposal.causes), *self.asking]
         if self.failed:
             causes.append(Cause(FAIL_SAFE[checkpoint], Reason.WITNESS_FAILED, frozenset()))
-        causes = [_leave_to_a_person(policy, cause) for cause in causes]
         disposition = strictest((cause.asks for cause in causes), checkpoint)
         propensity = None
         if policy.exploration and disposition in policy.exploration.from_dispositions:
@@ -146,13 +155,12 @@ class Hearing:
     def judged(self, lottery: float) -> Judgement:
         """Give the verdict with its causes."""
         policy, checkpoint, hits = self.policy, self.checkpoint, self.hits
-        settlement = self.settled(lottery, hits)
-        rules = zip(policy.rules_at[checkpoint], self.outcomes, strict=True)
+        settlement = self.settled(lottery)
         verdict = Verdict(
             disposition=settlement.disposition,
             caps=_caps(policy, settlement.disposition, hits),
             reason_codes=_reason_codes(settlement.causes, checkpoint),
-            rule_outcomes=tuple((rule.rule_id, outcome) for rule, outcome in rules),
+            rule_outcomes=tuple(zip(policy.rule_ids_at[checkpoint], self.outcomes, strict=True)),
             expected_value_minor=self.proposal.expected_value_minor,
             read=policy.reads_at[checkpoint],
             degraded=bool(self.failed),
@@ -164,8 +172,7 @@ class Hearing:
     @property
     def hits(self) -> list[Rule]:
         """The rules that hit."""
-        rules = self.policy.rules_at[self.checkpoint]
-        return [rule for rule, outcome in zip(rules, self.outcomes, strict=True) if outcome is RuleOutcome.HIT]
+        return _hits(self.policy.rules_at[self.checkpoint], self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +191,11 @@ def hear(
     """Ask every rule of a checkpoint, and the score."""
     facts, failed = read_facts(policy.reads_at[checkpoint], policy.kinds, evidence)
     outcomes = tuple([_outcome(rule, facts, failed, snoozed) for rule in policy.rules_at[checkpoint]])
+    asking = _asking(policy, checkpoint, outcomes)
     proposal = scoring.Proposal((), {})
     if checkpoint is Checkpoint.ADMISSION:
         proposal = scoring.propose(policy, facts, failed)
-    return Hearing(policy, checkpoint, snoozed, facts, failed, outcomes, proposal)
+    return Hearing(policy, checkpoint, snoozed, facts, failed, outcomes, asking, proposal)
 
 
 def read_facts(
@@ -248,7 +256,20 @@ def _outcome(rule: Rule, facts: Facts, failed: frozenset[str], snoozed: Collecti
     return RuleOutcome.HIT if answer and not is_spared else RuleOutcome.MISS
 
 
-@lru_cache(maxsize=4096)
+def _hits(rules: Sequence[Rule], outcomes: Sequence[RuleOutcome]) -> list[Rule]:
+    hit = RuleOutcome.HIT
+    return [rule for rule, outcome in zip(rules, outcomes, strict=True) if outcome is hit]
+
+
+def _asking(policy: Policy, checkpoint: Checkpoint, outcomes: Sequence[RuleOutcome]) -> tuple[Cause, ...]:
+    """Give what the rules that hit ask for."""
+    hit = RuleOutcome.HIT
+    if hit not in outcomes:
+        return ()
+    hits = _hits(policy.rules_at[checkpoint], outcomes)
+    return tuple([_leave_to_a_person(policy, _rule_cause(rule)) for rule in hits])
+
+
 def _rule_cause(rule: Rule) -> Cause:
     return Cause(
         asks=rule.at_least or LADDERS[rule.checkpoint][0],
