@@ -14,6 +14,8 @@ Table = NDArray[np.float64] | NDArray[np.float32]
 """Rows as they came: what is float32 is not copied, but read as float64 wherever it is reckoned with."""
 
 _FLOATS = [np.float64, np.float32]
+_LARGEST = 1e150
+"""Coordinates beyond this overflow when squared."""
 _ROWS = "a dense table of finite numbers, shape (n, d) with d >= 1"
 
 
@@ -46,7 +48,15 @@ def checked_table(X: ArrayLike, estimator: Any = None, *, reset: bool = True) ->
 
 def checked_new_rows(X: Any, estimator: Any) -> NDArray[np.float64]:
     """Check rows to predict; the usual case, a plain float64 table, goes a short way of few microseconds."""
-    return checked_rows(X, estimator, reset=False)
+    rows = checked_rows(X, estimator, reset=False)
+    refuse_overflow(rows)
+    return rows
+
+
+def refuse_overflow(rows: Table) -> None:
+    """Refuse values whose squares are infinite: they have no distance to anything."""
+    if max(float(rows.max()), -float(rows.min())) > _LARGEST:
+        raise InvalidInputError("X", got=f"values beyond {_LARGEST:g}", allowed="values whose squares are finite")
 
 
 def _in_rows(X: Any) -> Any:

@@ -32,6 +32,8 @@ _SMALLEST_CELL = 24
 _CHUNK = 8192
 F32_ROUNDING = 2.0**-23
 """Twice the rounding of a float32, relative to a vector's length."""
+NO_POINT = 1e38
+"""Squared length that stands where a block is filled up; two points of a table are at most 2 apart in index units."""
 
 
 class CellIndex(NamedTuple):
@@ -59,7 +61,7 @@ class CellIndex(NamedTuple):
     separation, nearest_cells
         Distances between centres, and for each cell all cells by that distance, shape (c, c).
     tiles
-        Centres in blocks of thirty-two, shape (t, axes, 32), float32, the last filled up with far away points.
+        Centres in blocks of thirty-two, shape (t, axes, 32), float32, the last filled up with infinity.
     origin, rotation
         A row is put into index units as (row - origin) @ rotation.
     scale, rounding
@@ -211,9 +213,9 @@ def _grouped(centres: NDArray[np.float64]) -> tuple[NDArray[np.float64], _Tiles]
 
 
 def as_tiles(centres: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Lay centres out in blocks of thirty-two; the last block is filled up with far away points."""
+    """Lay centres out in blocks of thirty-two; the last block is filled up with points that nothing is nearest to."""
     n_tiles = -(-len(centres) // LANES)
-    padded = np.full((n_tiles * LANES, centres.shape[1]), 1e15, dtype=np.float32)
+    padded = np.full((n_tiles * LANES, centres.shape[1]), np.inf, dtype=np.float32)
     padded[: len(centres)] = centres
     return np.ascontiguousarray(padded.reshape(n_tiles, LANES, -1).transpose(0, 2, 1))
 
@@ -221,10 +223,10 @@ def as_tiles(centres: NDArray[np.float64]) -> NDArray[np.float32]:
 def norms_of(
     blocks: NDArray[np.float32], first: NDArray[np.int64], first_block: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Give the squared length of each point in a block, 1e38 where a block is filled up."""
+    """Give the squared length of each point in a block, `NO_POINT` where a block is filled up."""
     norms: NDArray[np.float32] = np.einsum("bal,bal->bl", blocks, blocks)
     left = np.diff(first) - LANES * (np.diff(first_block) - 1)  # points in a cell's last block
-    norms[first_block[1:] - 1] = np.where(np.arange(LANES) < left[:, None], norms[first_block[1:] - 1], 1e38)
+    norms[first_block[1:] - 1] = np.where(np.arange(LANES) < left[:, None], norms[first_block[1:] - 1], NO_POINT)
     return norms
 
 

@@ -84,7 +84,7 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     total = running
     for step in range(AXES_STEP):
         total = _add_axis(builder, block.data, query.data, builder.add(axis, ir.Constant(_I64, step)), total)
-    within = builder.bitcast(builder.fcmp_ordered("<=", total, limits), _I32)
+    within = builder.bitcast(builder.fcmp_unordered("<=", total, limits), _I32)  # NaN: nothing is known
     builder.cbranch(builder.icmp_unsigned("==", within, ir.Constant(_I32, 0)), end, kept)
     builder.position_at_end(kept)
     following = builder.add(axis, ir.Constant(_I64, AXES_STEP))

@@ -38,7 +38,7 @@ def list_neighbours(
     for. `is_proven` is set where the bounds exclude every point that was not
     looked at and rounding cannot have hidden a tie.
     """
-    n_held = min(neighbours.shape[1] + _SPARE, len(index.rows) - 1)
+    n_held = max(1, min(neighbours.shape[1] + _SPARE, len(index.rows) - 1))
     scratch, group = make_scratch(index), make_group(index.centres.shape[1])
     relation = 1 + (index.centres.shape[1] + 8) * F32_ROUNDING
     for home in range(begin, end):

@@ -34,7 +34,8 @@ class NeighbourGraph:
         `n_neighbors` that will be asked for.
     exact
         Whether every list must be right. If not, each point looks into its `n_cells` nearest cells only, and the
-        sparsest points, whose scores matter most, are searched again exactly.
+        sparsest points, whose scores matter most, are searched again exactly, and so are points whose cells cannot fill
+        a list.
     n_cells
         Cells looked into where the graph is not exact. Fewer make clustered points look sparser than they are, and
         move the local outlier factor: its area under the curve for noise by 0.001 at eight, 0.004 at four and 0.011 at
@@ -89,9 +90,7 @@ class NeighbourGraph:
         searched = n_cells if not exact else None
         lists = self.points.listed(width, searched, n_jobs=n_jobs, progress=progress)
         self.distances, self.neighbours, self.is_proven = lists
-        n_again = 0 if exact else round(self._share_again(exact_share) * self.points.n_points)
-        if n_again:
-            self._search_again(n_again, n_jobs, progress)
+        n_again = 0 if exact else self._search_again(exact_share, n_jobs, progress)
         self.report: dict[str, Any] = {
             "rows": self.n_rows,
             "distinct_points": self.points.n_points,
@@ -106,11 +105,15 @@ class NeighbourGraph:
         reach = self.distances[:, -1]
         return float(np.clip((reach > elbow(reach)).mean(), *_SHARES_AGAIN))
 
-    def _search_again(self, n_again: int, n_jobs: int | None, progress: Progress | None) -> None:
-        wanted = np.zeros(self.points.n_points, dtype=np.bool_)
-        wanted[np.argpartition(-self.distances[:, -1], n_again - 1)[:n_again]] = True
-        lists = (self.distances, self.neighbours, self.is_proven)
-        self.points.list_again(lists, wanted, n_jobs=n_jobs, progress=progress)
+    def _search_again(self, exact_share: float | None, n_jobs: int | None, progress: Progress | None) -> int:
+        """Search exactly for the sparsest points, and for those that the cells looked into cannot fill a list of."""
+        n_sparsest = round(self._share_again(exact_share) * self.points.n_points)
+        wanted = self.neighbours[:, -1] < 0 if self.points.n_points > 1 else ~self.is_proven
+        wanted[np.argpartition(-self.distances[:, -1], max(n_sparsest - 1, 0))[:n_sparsest]] = True
+        if wanted.any():
+            lists = (self.distances, self.neighbours, self.is_proven)
+            self.points.list_again(lists, wanted, n_jobs=n_jobs, progress=progress)
+        return int(wanted.sum())
 
     @staticmethod
     def checked(graph: object) -> NeighbourGraph:

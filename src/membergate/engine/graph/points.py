@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from membergate.engine.checking import Table
-from membergate.engine.errors import InvalidInputError
+from membergate.engine.checking import Table, refuse_overflow
 from membergate.engine.graph.cells import FINE, CellIndex, as_tiles, build_cells, norms_of
 from membergate.engine.graph.distinct import distinct_points
 from membergate.engine.graph.listing import list_neighbours, search_neighbours
@@ -18,8 +17,6 @@ from membergate.engine.graph.threads import Progress, over_ranges
 
 _DERIVED = {"tiles", "norms"}
 """Arrays of the index that are made again and not kept."""
-_LARGEST = 1e150
-"""Coordinates beyond this overflow when squared."""
 
 Lists = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]
 """Distances and neighbours, shapes (u, k), infinity and -1 beyond the last; whether each list is proven, shape (u,)."""
@@ -57,8 +54,7 @@ class IndexedPoints:
         rows: Table, *, fineness: float = FINE, n_jobs: int | None = None, progress: Progress | None = None
     ) -> IndexedPoints:
         """Index finite rows, C-contiguous, of shape (n, d); see `build_cells`."""
-        if max(float(rows.max()), -float(rows.min())) > _LARGEST:
-            raise InvalidInputError("X", got="values beyond 1e150", allowed="values whose squares are finite")
+        refuse_overflow(rows)
         distinct = distinct_points(rows)
         index = build_cells(rows, distinct.representatives, fineness=fineness, n_jobs=n_jobs, progress=progress)
         place_of_rank = np.empty(len(index.rank), dtype=np.int64)

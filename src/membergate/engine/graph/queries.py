@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from membergate.engine.graph.cells import F32_ROUNDING, CellIndex
+from membergate.engine.graph.cells import F32_ROUNDING, NO_POINT, CellIndex
 from membergate.engine.graph.compiling import inner, kernel, part
 from membergate.engine.graph.lanes import LANES, TOGETHER, four_within, lowest_lane
 from membergate.engine.graph.search import (
@@ -205,7 +205,7 @@ def _take_in(
     error = F32_ROUNDING * (reach + gap + queries.radius[i] + apart) + index.rounding + TINY
     reachable = within + error
     limit = reachable * reachable + _error_of_square(index, cell, gap) - square
-    group.squares[slot], group.errors[slot], group.limits[slot] = square, error, min(limit, 3e38)
+    group.squares[slot], group.errors[slot], group.limits[slot] = square, error, min(limit, NO_POINT / 2)
     bound_error = error + gap * len(doubled) * F32_ROUNDING
     return gap - within - bound_error, min(gap + within + bound_error, reach)
 

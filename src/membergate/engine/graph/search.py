@@ -252,7 +252,7 @@ def scan_moved(
         return 0, error
     reachable = within + error
     bound_error = error + gap * len(local) * F32_ROUNDING
-    limit = np.float32(min(reachable * reachable * (1 + (len(local) + 8) * F32_ROUNDING), 3e38))
+    limit = np.float32(reachable * reachable * (1 + (len(local) + 8) * F32_ROUNDING))  # infinite where squares are
     inner, outer = gap - within - bound_error, min(gap + within + bound_error, reach)
     found = 0
     for number in range(index.first_block[cell], index.first_block[cell + 1]):
