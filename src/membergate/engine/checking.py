@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import reprlib
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from membergate.engine.errors import InvalidInputError
 
+T = TypeVar("T")
 Table = NDArray[np.float64] | NDArray[np.float32]
 """Rows as they came: what is float32 is not copied, but read as float64 wherever it is reckoned with."""
 
 _FLOATS = [np.float64, np.float32]
 _LARGEST = 1e150
 """Coordinates beyond this overflow when squared."""
+_LARGEST_INTEGER = 2**53
+"""Beyond this not every integer is a float."""
 _ROWS = "a dense table of finite numbers, shape (n, d) with d >= 1"
 
 
@@ -40,8 +46,8 @@ def checked_table(X: ArrayLike, estimator: Any = None, *, reset: bool = True) ->
             checked = check_array(X, dtype=_FLOATS, order="C")
         else:
             checked = validate_data(estimator, X, reset=reset, dtype=_FLOATS, order="C")
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError("X", got=str(error), allowed=_ROWS) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError("X", got=_first_line(error), allowed=_ROWS) from error
     rows: Table = checked
     return rows
 
@@ -84,25 +90,69 @@ def _knows_width(X: Table, estimator: Any, *, reset: bool) -> bool:
     return X.shape[1] == estimator.n_features_in_ and not hasattr(estimator, "feature_names_in_")
 
 
+def _first_line(error: Exception) -> str:
+    """Give what another library says is wrong and how to reshape it, without the rows and the long advice between."""
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    return ". ".join(line.rstrip(":. ") for line in (first, *rest) if line is first or line.startswith("Reshape"))
+
+
 def checked_number(name: str, value: Any, above: float, *, up_to: float = np.inf) -> float:
     """Give a number in (above, up_to]."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not above < float(value) <= up_to:
-        raise InvalidInputError(name, got=repr(value), allowed=f"a number > {above:g}, <= {up_to:g}")
-    return float(value)
+    number = np.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an integer beyond every float
+            number = float(value)
+    if not above < number <= up_to:
+        raise InvalidInputError(name, got=reprlib.repr(value), allowed=f"a number > {above:g}, <= {up_to:g}")
+    return number
 
 
 def checked_integer(name: str, value: Any, least: int, *, otherwise: str = "") -> int:
     """Give an integer of at least `least`; `otherwise` tells what the caller allows besides."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InvalidInputError(name, got=repr(value), allowed=f"an integer >= {least} {otherwise}".rstrip())
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= _LARGEST_INTEGER:
+        allowed = f"an integer >= {least}, <= 2^53 {otherwise}".rstrip()
+        raise InvalidInputError(name, got=reprlib.repr(value), allowed=allowed)
     return int(value)
 
 
-def checked_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+def checked_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Give one of the choices."""
-    if value not in choices:
-        raise InvalidInputError(name, got=repr(value), allowed="one of " + ", ".join(choices))
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidInputError(name, got=reprlib.repr(value), allowed="one of " + ", ".join(choices))
     return value
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    """Give True or False; a text such as 'no' is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(name, got=reprlib.repr(value), allowed="True or False")
+    return bool(value)
+
+
+def checked_candidates(name: str, candidates: Any, check: Callable[[str, Any], T]) -> list[T]:
+    """Give candidates in rising order, at least one, each of which passes a check."""
+    try:
+        found = list(candidates)
+    except TypeError as error:
+        got = f"{reprlib.repr(candidates)}, which is no sequence"
+        raise InvalidInputError(name, got=got, allowed="a sequence of candidates, at least one") from error
+    if not found:
+        raise InvalidInputError(name, got="no candidate", allowed="at least one")
+    return sorted(check(name, candidate) for candidate in found)  # type: ignore[type-var]  # numbers have an order
+
+
+def checked_labels(name: str, labels: ArrayLike, n_rows: int | None = None) -> NDArray[Any]:
+    """Give cluster numbers as a flat array, one for each of the rows."""
+    try:
+        found = np.asarray(labels)
+    except ValueError as error:
+        raise InvalidInputError(name, got=_first_line(error), allowed="one label a row") from error
+    if found.ndim != 1 or n_rows not in (None, len(found)):
+        allowed = "one label a row" if n_rows is None else f"{n_rows} labels, one a row"
+        raise InvalidInputError(name, got=f"shape {found.shape}", allowed=allowed)
+    if found.dtype.kind not in "biuf" or not np.isfinite(found).all():
+        raise InvalidInputError(name, got=f"labels of type {found.dtype}", allowed="numbers of clusters; -1 is noise")
+    return found
 
 
 def checked_weights(sample_weight: ArrayLike | None, n_rows: int, *, least: float = 0.0) -> NDArray[np.float64] | None:
@@ -110,10 +160,14 @@ def checked_weights(sample_weight: ArrayLike | None, n_rows: int, *, least: floa
     if sample_weight is None:
         return None
     try:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError("sample_weight", got=str(error), allowed="numbers") from error
-    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < least).any():
+        given = np.asarray(sample_weight)
+        weights = np.asarray(given.real if given.dtype.kind == "c" else given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError("sample_weight", got=_first_line(error), allowed="numbers") from error
+    if given.dtype.kind == "c":
+        raise InvalidInputError("sample_weight", got="complex numbers", allowed="real numbers")
+    is_finite = bool((weights <= _LARGEST).all())  # so that sums are finite too; NaN is not
+    if weights.shape != (n_rows,) or not is_finite or (weights < least).any():
         allowed = f"{n_rows} finite numbers >= {least:g}"
         if least > 0:
             allowed += "; leave out rows of weight zero"

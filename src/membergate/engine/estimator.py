@@ -22,6 +22,11 @@ from membergate.engine.graph.points import IndexedPoints
 _POINTS = "points."
 
 
+def _plain(number: Any) -> Any:
+    """Give a number of NumPy's, or a fraction, as Python's own, which JSON can write."""
+    return number.item() if isinstance(number, np.generic) else float(number)
+
+
 class Estimator:
     """Parameters by name, and fitted state given out by `to_arrays`, taken back by `from_arrays`; never pickled.
 
@@ -92,7 +97,7 @@ class Estimator:
                 type(self).__name__, got="an estimator that is not fitted", allowed="call fit first"
             )
         arrays = {name: np.asarray(getattr(self, name)) for name in ("n_features_in_", *self._state)}
-        arrays["parameters"] = np.asarray(json.dumps(self.get_params()))
+        arrays["parameters"] = np.asarray(json.dumps(self.get_params(), default=_plain))
         return arrays | {_POINTS + name: array for name, array in self._points.to_arrays().items()}
 
     @classmethod
@@ -114,7 +119,8 @@ class Estimator:
         InvalidInputError
             When the arrays are not those of this class.
         """
-        missing = [name for name in ("parameters", "n_features_in_", *cls._state) if name not in arrays]
+        needed = ("parameters", "n_features_in_", *cls._state, *(_POINTS + name for name in IndexedPoints.kept_names()))
+        missing = [name for name in needed if name not in arrays]
         if missing:
             allowed = f"what {cls.__name__}.to_arrays gave"
             raise InvalidInputError("arrays", got="no " + ", ".join(missing), allowed=allowed)

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse
 from engine_shapes import SHAPES, scale_of  # type: ignore[import-not-found]
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -34,6 +35,12 @@ _EXPECTED_FAILURES = dict.fromkeys(("HDBSCAN", "MDCA", "DensityPeaks", "KDistanc
 """Every other check of scikit-learn passes, with its reason where one cannot. DBSCAN takes weights of 0 too."""
 _NO_NUMBER: Any = "all"
 _NO_GRAPH: Any = np.eye(3)
+
+
+def _without_blocks(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: array for name, array in arrays.items() if "blocks" not in name}
+
+
 _COMPARED = ("labels_", "core_distances_", "probabilities_", "density_", "is_small_", "training_scores_")
 
 
@@ -140,6 +147,28 @@ def test_state_survives_a_file_without_pickle() -> None:
         assert np.array_equal(again.predict(rows[::3] + 0.1), model.predict(rows[::3] + 0.1))
 
 
+@pytest.mark.parametrize("cut", ["extract_dbscan", "extract_xi"])
+def test_a_plot_that_is_not_there_yet_is_not_cut(cut: str) -> None:
+    """Before `fit` the error is the one that scikit-learn's users catch."""
+    with pytest.raises(NotFittedError, match="call fit first"):
+        getattr(OPTICS(), cut)(1.0)
+
+
+def test_parameters_may_be_numbers_of_numpys() -> None:
+    """What a grid of NumPy's gives as a parameter is written to the arrays as a plain number, and read back."""
+    rows = SHAPES["two axes"]()
+    model = DBSCAN(eps=np.float32(0.5), min_samples=np.int64(4)).fit(rows)  # type: ignore[arg-type]
+    again = DBSCAN.from_arrays(model.to_arrays())
+    assert again.get_params() == {"eps": 0.5, "min_samples": 4, "n_jobs": None}
+    assert np.array_equal(again.predict(rows), model.predict(rows))
+
+
+def test_an_error_about_rows_is_one_line() -> None:
+    """What scikit-learn says about missing values is told without its advice on other estimators."""
+    with pytest.raises(InvalidInputError, match=r"^X: got Input X contains NaN; allowed: [^\n]*$"):
+        DBSCAN().fit([[np.nan]])
+
+
 @pytest.mark.parametrize("rows", [np.zeros((1, 3)), np.ones((50, 2))], ids=["one point", "all equal"])
 def test_degenerate_tables_have_an_answer(rows: Any) -> None:
     """One point, and many equal points, are clustered and scored without error."""
@@ -193,6 +222,22 @@ def test_an_approximate_graph_keeps_the_outliers() -> None:
         (lambda: KDistance().fit_graph(_NO_GRAPH), "graph"),
         (lambda: KDistance().fit_graph(NeighbourGraph(np.eye(30)), sample_weight=[1.0]), "sample_weight"),
         (lambda: DBSCAN().to_arrays(), "DBSCAN"),
+        (lambda: DBSCAN(eps=10**400).fit([[0.0]]), "eps"),
+        (lambda: DBSCAN(min_samples=10**400).fit([[0.0]]), "min_samples"),
+        (lambda: DBSCAN().fit([[10**400]]), "X"),
+        (lambda: DBSCAN().fit([[0.0]], sample_weight=np.array([1j])), "sample_weight"),
+        (lambda: DBSCAN().fit([[0.0]], sample_weight=[1e308]), "sample_weight"),
+        (lambda: DBSCAN(n_jobs=np.array([1, 2])).fit([[0.0]]), "n_jobs"),  # type: ignore[arg-type]
+        (lambda: HDBSCAN(allow_single_cluster="no").fit(np.eye(9)), "allow_single_cluster"),  # type: ignore[arg-type]
+        (lambda: HDBSCAN(cluster_selection_method=np.eye(2)).fit(np.eye(9)), "cluster_selection_method"),  # type: ignore[arg-type]
+        (lambda: OPTICS(min_cluster_size=-1).fit(np.eye(9)), "min_cluster_size"),
+        (lambda: OPTICS(min_cluster_size=10).fit(np.eye(9)), "min_cluster_size"),
+        (lambda: OPTICS(xi=1.0).fit(np.eye(9)), "xi"),
+        (lambda: OPTICS().fit(np.eye(9)).extract_xi(-1.0), "xi"),
+        (lambda: OPTICS().fit(np.eye(9)).extract_xi(min_cluster_size=0), "min_cluster_size"),
+        (lambda: MDCA(4, density0=np.inf).fit(np.eye(9)), "density0"),
+        (lambda: NeighbourGraph(np.eye(9), exact="no"), "exact"),  # type: ignore[arg-type]
+        (lambda: DBSCAN.from_arrays(_without_blocks(DBSCAN().fit(np.eye(9)).to_arrays())), "arrays"),
     ],
 )
 def test_bad_input_is_named(call: Any, parameter: str) -> None:

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from membergate.engine import DBSCAN, HDBSCAN, MDCA, InvalidInputError, KDistance, LocalOutlierFactor, NeighbourGraph
+from membergate.engine import (
+    DBSCAN,
+    HDBSCAN,
+    MDCA,
+    DensityPeaks,
+    InvalidInputError,
+    KDistance,
+    LocalOutlierFactor,
+    NeighbourGraph,
+)
 
 _FAR = [1e3, 1e9, 8e15, 1e16, 1e19, 3e19, 1e25, 1e39, 1e100]
 
@@ -62,3 +71,23 @@ def test_clusters_are_right_on_approximate_lists_that_few_cells_fill(n_neighbors
     if n_neighbors == len(rows) - 1:
         heights = HDBSCAN(8).fit_graph(graph).linkage_[:, 2]
         assert np.array_equal(heights, HDBSCAN(8).fit(rows).linkage_[:, 2])
+
+
+def test_rows_whose_squared_distances_vanish_are_refused_and_equal_ones_are_not() -> None:
+    """All distances of such a table would be 0 in silence; equal rows of any size are one point."""
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    for scale in (1e-160, 5e-322):
+        with pytest.raises(InvalidInputError, match="vanish"):
+            DBSCAN().fit(rows * scale)
+    for value in (0.0, 1e-310, 1e-140, 1e140):
+        assert DBSCAN(1.0).fit(np.full((30, 2), value)).labels_.tolist() == [0] * 30
+    small = DBSCAN(0.5e-120).fit(rows * 1e-120)
+    assert np.array_equal(small.labels_, DBSCAN(0.5).fit(rows).labels_)
+
+
+def test_peaks_are_found_among_thousands_of_equal_rows() -> None:
+    """Equal rows have a density near the largest float; times a distance beyond 1 it is still a number."""
+    rows = np.repeat([[0.0, 0.0], [900.0, 0.0], [0.0, 800.0]], 40, axis=0)
+    model = DensityPeaks(3, 6).fit(np.concatenate([rows, rows[::40] + np.array([[1.0, 0.5], [0.5, 1.0], [1.0, 1.0]])]))
+    assert len(np.unique(model.labels_[:120:40])) == 3
+    assert np.isfinite(model.delta_).all()

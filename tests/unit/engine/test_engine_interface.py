@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,15 @@ def test_a_fit_of_a_table_of_floats_loads_no_other_library(rows: str) -> None:
         "print(*({'sklearn', 'pandas', 'scipy.stats', 'joblib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_the_example_of_the_page_runs_as_it_is_pasted() -> None:
+    """The first code of the engine's page finds its two blobs, and the row unlike any scores lowest."""
+    page = Path(__file__).parents[3] / "docs/engine/index.md"
+    names: dict[str, Any] = {}
+    exec(page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0], names)  # noqa: S102 -- our own text
+    assert names["clusters"].labels_.max() == 1
+    assert names["scores"].argmin() == 1
 
 
 @pytest.mark.parametrize("estimator", [*_CLUSTERERS, *_DETECTORS], ids=lambda estimator: type(estimator).__name__)

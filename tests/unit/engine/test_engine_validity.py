@@ -26,6 +26,8 @@ from membergate.engine.validity import (
     sampled_silhouette,
 )
 
+_WRONG: Any = (4, "a", 1.5)
+
 
 def _two_blobs() -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(3)
@@ -136,6 +138,16 @@ def test_a_half_whose_rows_weigh_double_is_that_half_alone() -> None:
         (lambda rows: sweep(NeighbourGraph(rows, 4), [], [4]), "eps"),
         (lambda _: suggest(np.ones((20, 2))), "X"),
         (lambda rows: stability_selection(rows, [1.0], [4]), "graph"),
+        (lambda rows: stability_selection(NeighbourGraph(rows, 4), _WRONG[0], [4]), "eps"),
+        (lambda rows: sweep(NeighbourGraph(rows, 4), [1.0], _WRONG[0]), "min_samples"),
+        (lambda rows: sweep(NeighbourGraph(rows, 4), [1.0, _WRONG[1]], [4]), "eps"),
+        (lambda rows: suggest(rows, min_samples=0), "min_samples"),
+        (lambda rows: k_distance_elbow(NeighbourGraph(rows, 4), 3, seed=-1), "seed"),
+        (lambda rows: sampled_silhouette(rows, np.repeat([0, 1], 60), seed=_WRONG[2]), "seed"),
+        (lambda rows: density_validity(rows, ["a", "b"] * 60), "labels"),
+        (lambda rows: sampled_silhouette(rows, ["a", "b"] * 60), "labels"),
+        (lambda _: match_clusters(["a"], ["b"]), "old_labels"),
+        (lambda _: match_clusters([0], [0], least_overlap=2.0), "least_overlap"),
     ],
 )
 def test_bad_input_to_a_measure_is_named(call: Any, parameter: str) -> None:

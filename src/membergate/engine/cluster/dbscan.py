@@ -116,7 +116,7 @@ class DBSCAN(DensityClusterer):
         if not is_settled.all():
             is_core |= self._count(points, weights, ~is_settled, progress)
         parent = np.arange(points.n_points, dtype=np.int32)
-        unite_listed(parent, is_core, self.eps, graph.distances, graph.neighbours)
+        unite_listed(parent, is_core, float(self.eps), graph.distances, graph.neighbours)
         return self._finish(points, is_core, parent, graph, progress)
 
     def _fit(self, graph: NeighbourGraph, progress: Progress | None) -> Self:

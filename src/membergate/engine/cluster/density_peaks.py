@@ -90,7 +90,8 @@ class DensityPeaks(DensityClusterer):
                 points.index.rows[peaks], keys, points.smallest_in_cells(keys), keys[peaks], itself=peaks
             )
         delta[order[0]] = delta[order[1:]].max(initial=0.0)
-        prominence = density * delta
+        scale = -int(np.frexp(density.max())[1])  # among equal rows density is near the largest float
+        prominence = np.ldexp(density, scale) * delta
         candidates = np.lexsort((keys, -prominence))[: self.n_clusters]
         centres = np.union1d(candidates[1:], order[:1]) if order[0] not in candidates else candidates
         centres = centres[np.argsort(keys[centres])]

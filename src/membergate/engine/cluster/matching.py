@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from membergate.engine.errors import InvalidInputError
+from membergate.engine.checking import checked_labels, checked_number
 
 
 def match_clusters(old_labels: ArrayLike, new_labels: ArrayLike, *, least_overlap: float = 0.1) -> dict[int, int]:
@@ -29,9 +29,9 @@ def match_clusters(old_labels: ArrayLike, new_labels: ArrayLike, *, least_overla
     """
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 -- it loads forty megabytes
 
-    old, new = np.asarray(old_labels), np.asarray(new_labels)
-    if old.shape != new.shape or old.ndim != 1:
-        raise InvalidInputError("new_labels", got=f"shape {new.shape}", allowed=f"the shape of old_labels, {old.shape}")
+    least_overlap = 0.0 if least_overlap == 0 else checked_number("least_overlap", least_overlap, 0.0, up_to=1.0)
+    old = checked_labels("old_labels", old_labels)
+    new = checked_labels("new_labels", new_labels, len(old))
     old_names, new_names = (np.unique(labels[labels >= 0]) for labels in (old, new))
     overlap = overlaps(old, new)
     names = dict.fromkeys((int(name) for name in new_names), -1)

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from membergate.engine.checking import checked_choice, checked_integer, checked_number
 from membergate.engine.cluster.dbscan import joined_within
 from membergate.engine.cluster.estimator import DensityClusterer
+from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.compiling import kernel
 from membergate.engine.graph.components import flatten, unite, unite_listed
 from membergate.engine.graph.density import density_order, mean_density
@@ -124,6 +125,9 @@ class MDCA(DensityClusterer):
         density = mean_density(graph, self.n_neighbors)
         self.density0_ = 1.0 / elbow(1.0 / density) if self.density0 is None else float(self.density0)
         is_dense = density >= self.density0_
+        if not is_dense.any():
+            allowed = f"at most {density.max():g}, the largest density of these rows"
+            raise InvalidInputError("density0", got=self.density0, allowed=allowed)
         self.dist0_ = 1.0 / self.density0_ if self.dist0 is None else float(self.dist0)
         parent = np.arange(points.n_points, dtype=np.int32)
         if self.mode == "literal":

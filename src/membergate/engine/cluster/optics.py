@@ -4,6 +4,9 @@ Ankerst, Breunig, Kriegel and Sander, SIGMOD 1999. Exact for every `max_eps`,
 infinity included, although only lists are kept: see `optics_walk`. The walk
 begins at the first row and takes the first row among equals, as scikit-learn
 does; with another order of the rows the same valleys come in another order.
+Two kinds of equals are taken otherwise: a row equal to another follows it at
+once, where scikit-learn's may wait and then be reached from a denser row just
+as near; and points exactly as far as a list reaches come after those listed.
 On a graph that is not exact the walk keeps to the lists: reachability is at
 least the true one, and where no list leads on, it begins anew.
 
@@ -26,6 +29,8 @@ from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
 from membergate.engine.graph.threads import Progress
 
+_STEEPEST = 1.0 - 1e-9
+"""At 1 no wall is steep enough."""
 _FEWEST_LISTED = 16
 _LISTED_SHARE = 1.6
 """Listing more neighbours than needed spares more searches than it costs."""
@@ -86,7 +91,8 @@ class OPTICS(DensityClusterer):
         """Cut the plot at `eps`; at most `max_eps`."""
         from sklearn.cluster import cluster_optics_dbscan  # noqa: PLC0415 -- it loads ten megabytes
 
-        checked_number("eps", eps, 0.0, up_to=self.max_eps)
+        self._check_is_fitted()
+        eps = checked_number("eps", eps, 0.0, up_to=self.max_eps)
         labels: NDArray[np.int64] = cluster_optics_dbscan(
             reachability=self.reachability_, core_distances=self.core_distances_, ordering=self.ordering_, eps=eps
         )
@@ -96,14 +102,20 @@ class OPTICS(DensityClusterer):
         """Cut the plot at walls of steepness `xi`."""
         from sklearn.cluster import cluster_optics_xi  # noqa: PLC0415 -- it loads ten megabytes
 
+        self._check_is_fitted()
+        steepness = checked_number("xi", self.xi if xi is None else xi, 0.0, up_to=_STEEPEST)
+        n_rows, smallest = len(self.ordering_), self.min_cluster_size if min_cluster_size is None else min_cluster_size
+        if smallest is not None and checked_integer("min_cluster_size", smallest, 2) > n_rows:
+            got = f"{smallest} with n_samples = {n_rows}"
+            raise InvalidInputError("min_cluster_size", got=got, allowed="at most n_samples")
         with np.errstate(divide="ignore"):  # reachability is 0 among equal rows
             labels: NDArray[np.int64] = cluster_optics_xi(
                 reachability=self.reachability_,
                 predecessor=self.predecessor_,
                 ordering=self.ordering_,
-                min_samples=self._needed(len(self.ordering_)),
-                min_cluster_size=min_cluster_size or self.min_cluster_size,
-                xi=self.xi if xi is None else xi,
+                min_samples=self._needed(n_rows),
+                min_cluster_size=smallest,
+                xi=steepness,
             )[0]
         return labels
 
@@ -114,7 +126,9 @@ class OPTICS(DensityClusterer):
         else:
             checked_number("min_samples", self.min_samples, 0.0, up_to=1.0)
         checked_number("max_eps", self.max_eps, 0.0)
-        checked_number("xi", self.xi, 0.0, up_to=1.0)
+        checked_number("xi", self.xi, 0.0, up_to=_STEEPEST)
+        if self.min_cluster_size is not None:
+            checked_integer("min_cluster_size", self.min_cluster_size, 2)
         checked_choice("cluster_method", self.cluster_method, ("xi", "dbscan"))
         if self.eps is not None:
             checked_number("eps", self.eps, 0.0, up_to=self.max_eps)

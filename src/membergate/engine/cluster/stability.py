@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from membergate.engine.checking import checked_integer, checked_number
+from membergate.engine.checking import checked_candidates, checked_integer, checked_number
 from membergate.engine.cluster.dbscan import DBSCAN
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.neighbours import NeighbourGraph
@@ -83,7 +83,9 @@ def stability_selection(
     generator = np.random.default_rng(checked_integer("seed", seed, 0))
     n_kept = max(1, round(share * graph.n_rows))
     kept = [generator.choice(graph.n_rows, n_kept, replace=False) for _ in range(n_resamples)]
-    trials = tuple(_trial(graph, radius, needed, kept) for radius, needed in product(sorted(eps), sorted(min_samples)))
+    radii = checked_candidates("eps", eps, lambda name, radius: checked_number(name, radius, 0.0))
+    needed = checked_candidates("min_samples", min_samples, lambda name, each: checked_integer(name, each, 1))
+    trials = tuple(_trial(graph, radius, each, kept) for radius, each in product(radii, needed))
     usable = [trial for trial in trials if trial.n_clusters + (trial.noise_share > 0) > 1 and trial.n_clusters > 0]
     if not usable:
         got = f"{len(trials)} settings, none of which parts the rows into two groups"

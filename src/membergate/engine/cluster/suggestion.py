@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from membergate.engine.checking import checked_integer
+from membergate.engine.checking import checked_candidates, checked_integer, checked_number
 from membergate.engine.cluster.dbscan import DBSCAN
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.elbow import elbow
@@ -77,7 +77,7 @@ def k_distance_elbow(graph: NeighbourGraph, min_samples: int, *, n_resamples: in
         raise InvalidInputError(
             "min_samples", got=needed, allowed=f"2 to {most}: the graph lists {most - 1} neighbours"
         )
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(checked_integer("seed", seed, 0))
     size = min(len(distances), 3000)
     n_found = checked_integer("n_resamples", n_resamples, 1)
     found = [elbow(generator.choice(distances, size)) for _ in range(n_found)]
@@ -107,12 +107,9 @@ def sweep(graph: NeighbourGraph, eps: Sequence[float], min_samples: Sequence[int
     """
     from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415 -- it loads scikit-learn
 
-    for name, candidates in (("eps", eps), ("min_samples", min_samples)):
-        if not len(candidates):
-            raise InvalidInputError(name, got="no candidate", allowed="at least one")
     trials = []
-    radii = sorted(eps)
-    for needed in sorted(min_samples):
+    radii = checked_candidates("eps", eps, lambda name, radius: checked_number(name, radius, 0.0))
+    for needed in checked_candidates("min_samples", min_samples, lambda name, each: checked_integer(name, each, 1)):
         labels = [DBSCAN(eps=radius, min_samples=needed).fit_graph(graph).labels_ for radius in radii]
         between = [adjusted_rand_score(a, b) for a, b in pairwise(labels)]
         for i, (radius, found) in enumerate(zip(radii, labels, strict=True)):
@@ -153,7 +150,7 @@ def suggest(X: ArrayLike | NeighbourGraph, *, min_samples: int | None = None) ->
     if graph.points.n_points == 1:
         raise InvalidInputError("X", got="rows that are all equal", allowed="at least two different rows")
     most = graph.distances.shape[1] + 1
-    needed = min_samples or max(2, min(32, max(5, 2 * graph.n_features), most))
+    needed = min_samples if min_samples is not None else max(2, min(32, max(5, 2 * graph.n_features), most))
     bend = k_distance_elbow(graph, needed)
     radii = [max(bend.eps, np.finfo(np.float64).tiny) * factor for factor in (0.7, 0.85, 1.0, 1.15, 1.3, 1.5)]
     trials = sweep(graph, radii, [needed])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from membergate.engine.checking import Table
+from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.compiling import inner, kernel, screening_kernel
 from membergate.engine.graph.lanes import AXES_STEP, LANES, lanes_within, lowest_lane
 from membergate.engine.graph.threads import Progress, over_ranges
@@ -29,6 +30,8 @@ _SAMPLE_PER_CELL = 30
 _LLOYD_ROUNDS = 5
 _SAMPLE_FOR_AXES = 4096
 _SMALLEST_CELL = 24
+_SMALLEST_SPREAD = 1e-150
+"""A table that varies less has squared distances that vanish."""
 _CHUNK = 8192
 F32_ROUNDING = 2.0**-23
 """Twice the rounding of a float32, relative to a vector's length."""
@@ -146,8 +149,11 @@ def _principal_axes(rows: Table, sample: NDArray[np.int64]) -> tuple[NDArray[np.
     known = rows[sample].astype(np.float64)
     origin = known.mean(axis=0)
     largest = max(float(np.abs(rows[i : i + _CHUNK] - origin).max()) for i in range(0, len(rows), _CHUNK))
-    longest = largest * rows.shape[1] ** 0.5
-    scale = 2.0 ** -np.ceil(np.log2(longest)) if longest > 0 else 1.0
+    if largest < _SMALLEST_SPREAD and len(sample) > 1:
+        allowed = f"rows that differ by {_SMALLEST_SPREAD:g} somewhere, whose squares do not vanish, or not at all"
+        raise InvalidInputError("X", got=f"different rows within {largest:g} of each other", allowed=allowed)
+    longest = max(largest, _SMALLEST_SPREAD) * rows.shape[1] ** 0.5
+    scale = 2.0 ** -np.ceil(np.log2(longest)) if largest > 0 else 1.0
     scatter = np.zeros((rows.shape[1], rows.shape[1]))
     _add_scatter((known[:_SAMPLE_FOR_AXES] - origin) * scale, scatter)
     vectors = np.linalg.eigh(scatter)[1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from membergate.engine.checking import checked_integer, checked_number, checked_table, checked_weights
+from membergate.engine.checking import checked_flag, checked_integer, checked_number, checked_table, checked_weights
 from membergate.engine.errors import InvalidInputError
 from membergate.engine.graph.cells import COARSE, FINE
 from membergate.engine.graph.elbow import elbow
@@ -78,11 +78,11 @@ class NeighbourGraph:
         progress: Progress | None = None,
     ) -> None:
         rows = checked_table(X)
-        checked_integer("n_neighbors", n_neighbors, 1)
-        checked_integer("n_cells", n_cells, 1)
+        n_neighbors = checked_integer("n_neighbors", n_neighbors, 1)
+        n_cells = checked_integer("n_cells", n_cells, 1)
         self.n_features = rows.shape[1]
         self.n_rows = len(rows)
-        self.exact = exact
+        self.exact = checked_flag("exact", exact)
         fineness = FINE if exact else COARSE
         self.points = IndexedPoints.of(rows, fineness=fineness, n_jobs=n_jobs, progress=progress)
         self.n_neighbors = n_neighbors
@@ -101,7 +101,7 @@ class NeighbourGraph:
 
     def _share_again(self, exact_share: float | None) -> float:
         if exact_share is not None:
-            return checked_number("exact_share", exact_share, -1e-9, up_to=1.0)
+            return 0.0 if exact_share == 0 else checked_number("exact_share", exact_share, 0.0, up_to=1.0)
         reach = self.distances[:, -1]
         return float(np.clip((reach > elbow(reach)).mean(), *_SHARES_AGAIN))
 

@@ -17,6 +17,7 @@ from membergate.engine.graph.threads import Progress, over_ranges
 
 _DERIVED = {"tiles", "norms"}
 """Arrays of the index that are made again and not kept."""
+_OWN = ("place_of_row", "row_of_place", "counts")
 
 Lists = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]
 """Distances and neighbours, shapes (u, k), infinity and -1 beyond the last; whether each list is proven, shape (u,)."""
@@ -169,12 +170,16 @@ class IndexedPoints:
             labels[in_row_order] = np.argsort(np.argsort(begins))[members]
         return labels
 
+    @staticmethod
+    def kept_names() -> tuple[str, ...]:
+        """Give the names of the arrays that `to_arrays` gives."""
+        return tuple(f"index.{name}" for name in CellIndex._fields if name not in _DERIVED) + _OWN
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Give every array of the index under its name."""
         index = {name: value for name, value in self.index._asdict().items() if name not in _DERIVED}
         arrays = {f"index.{name}": np.asarray(value) for name, value in index.items()}
-        own = {name: getattr(self, name) for name in ("place_of_row", "row_of_place", "counts")}
-        return arrays | own
+        return arrays | {name: getattr(self, name) for name in _OWN}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> IndexedPoints:

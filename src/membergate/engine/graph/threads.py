@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from numbers import Integral
 
 from membergate.engine.checking import checked_integer
 
@@ -16,7 +17,7 @@ _CHUNKS = 64
 
 def available_threads(n_jobs: int | None) -> int:
     """Give the number of threads for `n_jobs`: None or -1 means every core that this process may use."""
-    if n_jobs is not None and n_jobs != -1:
+    if n_jobs is not None and not (isinstance(n_jobs, Integral) and n_jobs == -1):
         return checked_integer("n_jobs", n_jobs, 1, otherwise="or None or -1 for every core")
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)

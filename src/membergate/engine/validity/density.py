@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
-from membergate.engine.checking import checked_rows
+from membergate.engine.checking import checked_labels, checked_rows
 from membergate.engine.errors import InvalidInputError
 
 
@@ -40,12 +40,11 @@ def density_validity(X: ArrayLike, labels: ArrayLike) -> tuple[float, NDArray[np
     by_cluster
         The index of each cluster, in the order of its label.
     """
-    rows, found = checked_rows(X), np.asarray(labels)
+    rows = checked_rows(X)
+    found = checked_labels("labels", labels, len(rows))
     names = np.unique(found[found >= 0])
-    if found.shape != (len(rows),) or len(names) < 2:  # noqa: PLR2004 -- separation needs two
-        raise InvalidInputError(
-            "labels", got=f"{len(names)} clusters, shape {found.shape}", allowed="at least two clusters"
-        )
+    if len(names) < 2:  # noqa: PLR2004 -- separation needs two
+        raise InvalidInputError("labels", got=f"{len(names)} clusters", allowed="at least two clusters")
     clusters = [_describe(rows[found == name], len(rows)) for name in names]
     by_cluster = np.empty(len(clusters))
     for i, cluster in enumerate(clusters):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
-from membergate.engine.checking import checked_integer, checked_number, checked_rows
+from membergate.engine.checking import checked_integer, checked_labels, checked_number, checked_rows
 from membergate.engine.cluster.matching import overlaps
 from membergate.engine.errors import InvalidInputError
 
@@ -51,11 +51,12 @@ def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, see
         The mean silhouette width, in [-1, 1].
     """
     rows = checked_rows(X)
-    found = _checked_labels("labels", labels, len(rows))
+    found = checked_labels("labels", labels, len(rows))
     checked_integer("size", size, 3)
+    generator = np.random.default_rng(checked_integer("seed", seed, 0))
     known = np.flatnonzero(found >= 0)
     if len(known) > size:
-        known = np.random.default_rng(seed).choice(known, size, replace=False)
+        known = generator.choice(known, size, replace=False)
     n_met = len(np.unique(found[known]))
     if not 1 < n_met < len(known):
         got = f"{n_met} clusters in a sample of {len(known)} rows"
@@ -110,7 +111,7 @@ def cluster_stability(
             "groups, reference", got=f"shapes {group.shape}, {found.shape}", allowed="one value a row"
         )
     n_groups = int(group.max(initial=-1)) + 1
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(checked_integer("seed", seed, 0))
     names = np.unique(found[found >= 0])
     total, met = np.zeros(len(names)), np.zeros(len(names))
     for _ in range(n_resamples):
@@ -136,21 +137,12 @@ def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
     dict of str to float
         `adjusted_rand` and `adjusted_mutual_information`, at most 1; below 0 is less than chance.
     """
-    one = _checked_labels("labels", labels, None)
-    two = _checked_labels("other", other, len(one))
+    one = checked_labels("labels", labels)
+    two = checked_labels("other", other, len(one))
     return {
         "adjusted_rand": float(adjusted_rand_score(one, two)),
         "adjusted_mutual_information": float(adjusted_mutual_info_score(one, two)),
     }
-
-
-def _checked_labels(name: str, labels: ArrayLike, n_rows: int | None) -> NDArray[Any]:
-    """Give labels as a flat array, one for each of the rows."""
-    found = np.asarray(labels)
-    if found.ndim != 1 or n_rows not in (None, len(found)):
-        allowed = "one label a row" if n_rows is None else f"{n_rows} labels, one a row"
-        raise InvalidInputError(name, got=f"shape {found.shape}", allowed=allowed)
-    return found
 
 
 def permuted_null(
@@ -174,7 +166,7 @@ def permuted_null(
     NullTest
         `z_score` is NaN where the permuted tables all give the same value.
     """
-    rows, generator = checked_rows(X), np.random.default_rng(seed)
+    rows, generator = checked_rows(X), np.random.default_rng(checked_integer("seed", seed, 0))
     checked_integer("n_tables", n_tables, 2)
     nulls = np.array([statistic(generator.permuted(rows, axis=0)) for _ in range(n_tables)])
     value, deviation = float(statistic(rows)), float(nulls.std(ddof=1))
