@@ -26,8 +26,10 @@ Floats = NDArray[np.float64]
 
 STABLE, DISSOLVED = 0.75, 0.5
 """Mean Jaccard overlap from which a cluster is stable, and below which it is dissolved (Hennig)."""
-RESAMPLES = 20
-TABLES = 20
+RESAMPLES = 100
+"""Subsamples in which clusters are looked for at most; fewer where they are clearly stable, uncertain or dissolved."""
+TABLES, REACHING = 50, 10
+"""Permuted tables at most; fewer once ten of them reach the statistic, which is then no finding whatever follows."""
 MOST_ROWS = 1500
 """Rows of a region that are resampled at most: whole operators, drawn by chance."""
 FEWEST_PLACED = 20
@@ -90,8 +92,10 @@ class Null:
         On the rows, and on the permuted tables.
     z_score
         Null deviations between them; None where the null does not vary.
+    p_value
+        Chance of as large a statistic on permuted tables, in (0, 1].
     tables
-        Permuted tables.
+        Permuted tables drawn.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Null:
     null_mean: float
     null_deviation: float
     z_score: float | None
+    p_value: float
     tables: int
 
 
@@ -188,7 +193,13 @@ def measure_region(region: Region, clusterer: Any, *, seed: int) -> RegionStruct
     placed = np.searchsorted(names, region.cluster_ids)
     reference = np.where(region.cluster_ids == "", -1, placed)
     stability = cluster_stability(
-        clusterer, region.rows, n_resamples=RESAMPLES, seed=seed, groups=region.operator_ids, reference=reference
+        clusterer,
+        region.rows,
+        n_resamples=RESAMPLES,
+        seed=seed,
+        groups=region.operator_ids,
+        reference=reference,
+        bounds=(DISSOLVED, STABLE),
     )
     return RegionStructure(
         region=region.name,
@@ -228,7 +239,7 @@ def _nulls(rows: Floats, clusterer: Any, seed: int) -> tuple[Null, ...]:
         return -float(np.log(np.maximum(reach, 1e-9)).mean())
 
     found = {
-        name: permuted_null(statistic, rows, n_tables=TABLES, seed=seed)
+        name: permuted_null(statistic, rows, n_tables=TABLES, seed=seed, stop_after=REACHING)
         for name, statistic in (("density_validity", validity), ("closeness", closeness))
     }
     return tuple(_null(name, test) for name, test in found.items())
@@ -236,7 +247,7 @@ def _nulls(rows: Floats, clusterer: Any, seed: int) -> tuple[Null, ...]:
 
 def _null(name: str, test: NullTest) -> Null:
     z = float(test.z_score) if np.isfinite(test.z_score) else None
-    return Null(name, float(test.value), float(test.null_mean), float(test.null_deviation), z, TABLES)
+    return Null(name, test.value, test.null_mean, test.null_deviation, z, test.p_value, test.n_tables)
 
 
 def _cluster_row(region: Region, name: str, jaccard: float) -> ClusterRow:

@@ -35,6 +35,17 @@ def _two_blobs() -> tuple[np.ndarray, np.ndarray]:
     return rows, np.repeat([0, 1], 60)
 
 
+class Counted(DBSCAN):
+    """Count how often anybody is clustered."""
+
+    fits = 0
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Cluster, and count it."""
+        Counted.fits += 1
+        return super().fit_predict(X, y, sample_weight)
+
+
 def test_density_validity_tells_right_from_wrong_and_is_hdbscans() -> None:
     """True labels score high, shuffled ones low; the value is that of the reference implementation."""
     rows, labels = _two_blobs()
@@ -93,6 +104,44 @@ def test_resampling_tells_structure_from_none() -> None:
     assert cluster_stability(DBSCAN(3.0), rows, n_resamples=4).min() > 0.9
     test = permuted_null(lambda table: float((DBSCAN(3.0).fit(table).labels_ < 0).mean()), rows, n_tables=5)
     assert test.value < test.null_mean
+    assert (test.p_value, test.n_tables) == (1.0, 5)
+
+
+def test_tables_stop_where_the_answer_is_known() -> None:
+    """What many tables reach is given up after twenty; what none reaches is held against them all, at 1 / 51."""
+    rows, _ = _two_blobs()
+    largest = permuted_null(lambda table: float(table.max()), rows, n_tables=50, stop_after=10)
+    assert largest.n_tables == 20
+    assert largest.p_value == 1.0
+    together = permuted_null(
+        lambda table: float(np.corrcoef(table[:, 0], table[:, 1]).min()), rows, n_tables=50, stop_after=10
+    )
+    assert (together.n_tables, together.p_value) == (50, 1 / 51)
+
+
+def test_sequential_p_values_are_valid() -> None:
+    """On rows without structure the p-value is at most 0.1 in a tenth of the draws, however early each stops."""
+    small = 0
+    for seed in range(300):
+        rows = np.random.default_rng(seed).normal(size=(12, 2))
+        test = permuted_null(
+            lambda table: float(np.corrcoef(table[:, 0], table[:, 1]).min()), rows, n_tables=50, stop_after=5, seed=seed
+        )
+        small += test.p_value <= 0.1
+    assert 300 * 0.04 < small < 300 * 0.16
+
+
+def test_subsamples_stop_where_every_cluster_is_clear() -> None:
+    """Clear clusters are looked for twenty times, whatever is allowed; one at a bound as often as may be."""
+    rows, _ = _two_blobs()
+    counted = Counted(3.0)
+    Counted.fits = 0
+    assert cluster_stability(counted, rows, n_resamples=60, bounds=(0.5, 0.75)).min() > 0.9
+    assert Counted.fits == 21  # the reference, and twenty
+    overlap = float(cluster_stability(counted, rows, n_resamples=60, reference=np.arange(len(rows)) % 2)[0])
+    Counted.fits = 0
+    cluster_stability(counted, rows, n_resamples=60, reference=np.arange(len(rows)) % 2, bounds=(overlap,))
+    assert Counted.fits == 60
 
 
 def test_stability_selection_takes_the_radius_that_finds_the_blobs() -> None:

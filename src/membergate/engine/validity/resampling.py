@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,10 @@ from membergate.engine.checking import checked_integer, checked_labels, checked_
 from membergate.engine.cluster.matching import overlaps
 from membergate.engine.errors import InvalidInputError
 
+LEAST_DRAWN = 20
+"""Subsamples, or permuted tables, that are drawn before anybody may stop early."""
+_CLEAR = 3.0
+
 
 class Estimate(NamedTuple):
     """A value with its standard error."""
@@ -23,12 +27,14 @@ class Estimate(NamedTuple):
 
 
 class NullTest(NamedTuple):
-    """A statistic, its mean and spread on tables without structure, and how many spreads lie between."""
+    """A statistic, its mean and spread on tables without structure, how many spreads apart, and how rare it is."""
 
     value: float
     null_mean: float
     null_deviation: float
     z_score: float
+    p_value: float
+    n_tables: int
 
 
 def sampled_silhouette(X: ArrayLike, labels: ArrayLike, *, size: int = 2000, seed: int = 0) -> Estimate:
@@ -74,6 +80,7 @@ def cluster_stability(
     seed: int = 0,
     groups: ArrayLike | None = None,
     reference: ArrayLike | None = None,
+    bounds: Sequence[float] = (),
 ) -> NDArray[np.float64]:
     """Give for each cluster its mean best Jaccard overlap with the clusters of subsamples (Hennig, 2007).
 
@@ -94,6 +101,8 @@ def cluster_stability(
         Group of each row, shape (n,): groups are drawn whole. None draws rows.
     reference
         Cluster of each row, shape (n,), to look for in the subsamples; that of all rows where None.
+    bounds
+        Where given, no more subsamples are drawn once 20 were and each mean lies three standard errors from them all.
 
     Returns
     -------
@@ -113,15 +122,29 @@ def cluster_stability(
     n_groups = int(group.max(initial=-1)) + 1
     generator = np.random.default_rng(checked_integer("seed", seed, 0))
     names = np.unique(found[found >= 0])
-    total, met = np.zeros(len(names)), np.zeros(len(names))
-    for _ in range(n_resamples):
+    total, squared, met = np.zeros(len(names)), np.zeros(len(names)), np.zeros(len(names))
+    for at in range(n_resamples):
+        if bounds and at >= LEAST_DRAWN and _is_clear(total, squared, met, bounds):
+            break
         drawn = generator.choice(n_groups, min(n_groups, max(2, round(share * n_groups))), replace=False)
         kept = np.flatnonzero(np.isin(group, drawn))
         present = np.isin(names, found[kept])
         overlap = overlaps(found[kept], clone(estimator).fit_predict(rows[kept]))
-        total[present] += overlap.max(axis=1, initial=0.0)
+        best = overlap.max(axis=1, initial=0.0)
+        total[present] += best
+        squared[present] += best**2
         met += present
     return np.asarray(total / np.maximum(met, 1))
+
+
+def _is_clear(
+    total: NDArray[np.float64], squared: NDArray[np.float64], met: NDArray[np.float64], bounds: Sequence[float]
+) -> bool:
+    """Tell whether every mean lies three standard errors from every bound."""
+    drawn = np.maximum(met, 1)
+    mean = total / drawn
+    error = np.sqrt(np.maximum(squared / drawn - mean**2, 0.0) / drawn)
+    return all(bool(np.all(np.abs(mean - bound) > _CLEAR * error)) for bound in bounds)
 
 
 def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
@@ -146,7 +169,12 @@ def agreement(labels: ArrayLike, other: ArrayLike) -> dict[str, float]:
 
 
 def permuted_null(
-    statistic: Callable[[NDArray[np.float64]], float], X: ArrayLike, *, n_tables: int = 20, seed: int = 0
+    statistic: Callable[[NDArray[np.float64]], float],
+    X: ArrayLike,
+    *,
+    n_tables: int = 20,
+    seed: int = 0,
+    stop_after: int | None = None,
 ) -> NullTest:
     """Compare a statistic of the rows with that of tables whose columns are permuted, each on its own.
 
@@ -157,18 +185,32 @@ def permuted_null(
     X
         Rows, shape (n, d), finite.
     n_tables
-        Permuted tables, >= 2.
+        Permuted tables, >= 2; at most so many where `stop_after` is given.
     seed
         Seed of the permutations, >= 0.
+    stop_after
+        No more tables are drawn once 20 were and so many of them reach the statistic, >= 1: the p-value of sequential
+        sampling is as valid and large ones cost little. None draws them all.
 
     Returns
     -------
     NullTest
-        `z_score` is NaN where the permuted tables all give the same value.
+        `z_score` is NaN where the permuted tables all give the same value; `p_value` is in (0, 1], small where few
+        tables reach the statistic.
+
+    References
+    ----------
+    Besag and Clifford (1991), Sequential Monte Carlo p-values, 10.1093/biomet/78.2.301.
     """
     rows, generator = checked_rows(X), np.random.default_rng(checked_integer("seed", seed, 0))
     checked_integer("n_tables", n_tables, 2)
-    nulls = np.array([statistic(generator.permuted(rows, axis=0)) for _ in range(n_tables)])
-    value, deviation = float(statistic(rows)), float(nulls.std(ddof=1))
-    z_score = (value - float(nulls.mean())) / deviation if deviation > 0 else float("nan")
-    return NullTest(value, float(nulls.mean()), deviation, z_score)
+    if stop_after is not None:
+        checked_integer("stop_after", stop_after, 1)
+    value, nulls, reaching = float(statistic(rows)), list[float](), 0
+    enough = n_tables + 1 if stop_after is None else stop_after
+    while len(nulls) < n_tables and not (reaching >= enough and len(nulls) >= LEAST_DRAWN):
+        nulls.append(float(statistic(generator.permuted(rows, axis=0))))
+        reaching += nulls[-1] >= value
+    mean, deviation = float(np.mean(nulls)), float(np.std(nulls, ddof=1))
+    z_score = (value - mean) / deviation if deviation > 0 else float("nan")
+    return NullTest(value, mean, deviation, z_score, (1 + reaching) / (1 + len(nulls)), len(nulls))
