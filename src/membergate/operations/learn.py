@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
-from membergate.learning.features import LEARNED, Spine, availability, fit_norms
+from membergate.learning.features import LEARNED, FeatureTable, Spine, availability, fit_norms
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
 from membergate.learning.model.identification import FEWEST_ROWS, Lineage
+from membergate.learning.model.settling import Settling, earlier_instants, has_grown
 from membergate.operations.history import History, aware
 from membergate.operations.workspace import Workspace
 
@@ -22,6 +23,9 @@ VERIFICATION_SHARE = 0.3
 """Share of the known applications, the latest, that learning leaves to verification."""
 HOLDOUT_SHARE = 0.4
 """Share of operators that learning never sees, so that verification meets whole rings it has not met before."""
+
+MOST_LOOKED_AT = 2_000
+"""Applicants who are looked at again as of earlier instants at most, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def learn(
     labels = LabelSet(known).lay(spine.account_ids.tolist(), groups.tolist())
     lineage = Lineage(known_at, cut, history.warehouse.fingerprint, np.unique(spine.account_ids), holdout_share)
     model = IdentificationModel.learn(table, labels, groups, norms, lineage, settings)
+    model = replace(model, settling=_settling(history, model, table))
     version = save_model(model, workspace.models)
     workspace.note_candidate(version)
     return Learned(
@@ -116,6 +121,23 @@ def learn(
         model.is_calibrated,
         (*model.notes, *_notes(holdout_share, sum(label.subject_type == "operator" for label in known))),
     )
+
+
+def _settling(history: History, model: IdentificationModel, table: FeatureTable) -> Settling | None:
+    """Look at applicants again as of earlier instants, and learn how far their margins moved since."""
+    some = np.unique(np.linspace(0, len(table.spine) - 1, MOST_LOOKED_AT).astype(np.int64))
+    table = table.take(some)
+    orders, later = table.context["orders"].astype(np.float64), model.margin(table)
+    known, moved = [], []
+    history_days = table.context["history_days"].astype(np.float64)
+    for rows, instants in earlier_instants(table.spine.as_of, history_days):
+        spine = Spine(table.spine.subject_ids[rows], table.spine.account_ids[rows], instants)
+        earlier = history.features(spine, history.operators(spine), model.norms, model.features)
+        less = earlier.context["orders"].astype(np.float64)
+        grown = has_grown(less, orders[rows])
+        known.append(less[grown])
+        moved.append((later[rows] - model.margin(earlier))[grown])
+    return Settling.fit(np.concatenate(known), np.concatenate(moved))
 
 
 def _notes(holdout_share: float, operator_labels: int) -> tuple[str, ...]:

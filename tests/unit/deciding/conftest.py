@@ -17,6 +17,7 @@ NUMBERS = (
     "uncalibrated_probability",
     "probability_low",
     "probability_high",
+    "members_probability_high",
     "risk_score",
     "evidence_mass",
     "history_days",

@@ -111,8 +111,9 @@ def _scored(policy: Policy, query: str) -> str:
     waived = f"({economics.waived_when.sql}) is true" if economics.waived_when else "false"
     query = f"select *, {probability} as p, {value} as v, {loss} as l, {lane} as has_lane\nfrom ({query})"
     low = f'least(coalesce("{witnesses.PROBABILITY_LOW}", p), p)'
-    high = f'greatest(coalesce("{witnesses.PROBABILITY_HIGH}", p), p)'
-    query = f"select *, {low} as p_low, {high} as p_high\nfrom ({query})"
+    said_high = f'coalesce("{witnesses.MEMBERS_PROBABILITY_HIGH}", "{witnesses.PROBABILITY_HIGH}")'
+    high = f"greatest(coalesce({said_high}, p), p)"
+    query = f"select *, {low} as p_low, {high} as p_high, {said_high} as said_high\nfrom ({query})"
     bests = ", ".join(f"{_best(economics, end)} as best_{end}" for end in ("p", "p_low", "p_high"))
     query = f"select *, {bests}\nfrom ({query})"
     asked = f"case when {waived} then null when p is null then {_RUNG[_D.TRIAL]} else {_weighed(policy)} end"
@@ -127,7 +128,7 @@ def _weighed(policy: Policy) -> str:
     if needed is not None:
         orders = f'coalesce("{witnesses.EVIDENCE_MASS}", 0e0) < {_number(needed.minimum_orders)}'
         days = f'coalesce("{witnesses.HISTORY_DAYS}", 0e0) < {_number(needed.minimum_history_days)}'
-        is_sure = f'"{witnesses.PROBABILITY_HIGH}" is not null and best_p_high <= {capped}'
+        is_sure = f"said_high is not null and best_p_high <= {capped}"
         bends = f"when {orders} or {days} then case when {is_sure} then {capped} else {trial} end "
     bends += f"when best_p = {deny} and best_p_low <> {deny} then {trial} "
     bends += f"when best_p <= {capped} and best_p_high = {deny} then {trial} "

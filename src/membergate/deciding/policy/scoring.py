@@ -22,7 +22,7 @@ class Reason(StrEnum):
     LITTLE_HISTORY = "LITTLE_HISTORY"
     """Too little is known to admit without caps, or to refuse."""
     UNCERTAIN = "UNCERTAIN"
-    """The probability's interval is too wide to admit in full, or to refuse."""
+    """The probability may yet settle where nobody is refused, or a member of the model would refuse whom it admits."""
     NO_SCORE = "NO_SCORE"
     """No model said anything."""
     OPERATOR_CAP = "OPERATOR_CAP"
@@ -122,14 +122,15 @@ def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Di
     values = expected_values(stakes, probability)
     asks = best(values)
     low = min(_number(facts, witnesses.PROBABILITY_LOW, probability), probability)
-    high = max(_number(facts, witnesses.PROBABILITY_HIGH, probability), probability)
+    said_high = _number(facts, witnesses.MEMBERS_PROBABILITY_HIGH, _number(facts, witnesses.PROBABILITY_HIGH, -1.0))
+    high = max(said_high, probability)
     reason: str = Reason.MERCHANT_PROBABILITY
     if asks is Disposition.ADMIT:
         reason = ""
     if asks is Disposition.BUSINESS_LANE:
         reason = Reason.BUSINESS_EVIDENCE
     if _has_little_history(policy, facts):
-        is_sure = witnesses.PROBABILITY_HIGH in facts and best(expected_values(stakes, high)) in FULL_ADMISSIONS
+        is_sure = said_high >= 0 and best(expected_values(stakes, high)) in FULL_ADMISSIONS
         asks, reason = Disposition.ADMIT_CAPPED if is_sure else Disposition.TRIAL, Reason.LITTLE_HISTORY
     elif _is_hasty(stakes, asks, low, high):
         asks, reason = Disposition.TRIAL, Reason.UNCERTAIN
@@ -137,7 +138,7 @@ def _weigh(policy: Policy, stakes: Stakes, facts: Facts) -> tuple[Cause, dict[Di
 
 
 def _is_hasty(stakes: Stakes, asks: Disposition, low: float, high: float) -> bool:
-    """Whether the other end of the interval contradicts a refusal, or a full admission."""
+    """Whether what may come of a score contradicts its refusal, or one of its members its full admission."""
     if asks is Disposition.DENY:
         return best(expected_values(stakes, low)) is not Disposition.DENY
     return asks in FULL_ADMISSIONS and best(expected_values(stakes, high)) is Disposition.DENY

@@ -13,13 +13,17 @@ MERCHANT_PROBABILITY = "merchant_probability"
 UNCALIBRATED_PROBABILITY = "uncalibrated_probability"
 PROBABILITY_LOW = "probability_low"
 PROBABILITY_HIGH = "probability_high"
+MEMBERS_PROBABILITY_HIGH = "members_probability_high"
+"""Decisions from before there was such evidence stand on the interval's higher end instead."""
 IS_CALIBRATED = "is_calibrated"
 EVIDENCE_MASS = "evidence_mass"
 HISTORY_DAYS = "history_days"
 OPERATOR_HOLDERS = "operator_holders"
 RISK_SCORE = "risk_score"
 
-SCORES = (MERCHANT_PROBABILITY, UNCALIBRATED_PROBABILITY, PROBABILITY_LOW, PROBABILITY_HIGH)
+SCORES = (
+    MERCHANT_PROBABILITY, UNCALIBRATED_PROBABILITY, PROBABILITY_LOW, PROBABILITY_HIGH, MEMBERS_PROBABILITY_HIGH,
+)  # fmt: skip
 IN_UNIT_INTERVAL = frozenset({*SCORES, RISK_SCORE})
 """A value outside [0, 1] from one of these is a failed witness."""
 

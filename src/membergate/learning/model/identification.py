@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from membergate.domain.errors import NotEnoughDataError
 from membergate.learning.features import FeatureTable, Norms
@@ -20,13 +20,14 @@ from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.leaks import leaks_in
 from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import assumed_probability, assumed_rank, rank_among
+from membergate.learning.model.settling import ASSUMED, Settling
 from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.testimony import Testimony
 
 FEWEST_ROWS = 50
 """Applications below which there is nothing to be typical of."""
 UNSURE_SPREAD = 0.15
-"""An uncalibrated probability is quoted plus or minus this."""
+"""A probability of a model without labels is quoted plus or minus this at least, and twice this without any history."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class IdentificationModel:
         From margins to probabilities; None where no review sample is large enough.
     lineage, settings, notes
         Where it comes from, how it was made, and what its reader should know.
+    settling
+        How far its margins move as more is seen; None where too few histories were long enough to tell.
     """
 
     features: tuple[str, ...]
@@ -101,6 +104,7 @@ class IdentificationModel:
     lineage: Lineage
     settings: LearningSettings
     notes: tuple[str, ...]
+    settling: Settling | None = None
 
     @classmethod
     def learn(
@@ -156,6 +160,14 @@ class IdentificationModel:
         sight = self.groundwork.see(table)
         return self._assumed(table, sight) if self.head is None else self._judged(table, sight, self.head)
 
+    def margin(self, table: FeatureTable) -> NDArray[np.float64]:
+        """Give the log-odds that the probability is made of, before calibration, shape (n,)."""
+        sight = self.groundwork.see(table)
+        if self.head is None:
+            return np.asarray(logit(self._assumed_probability(table, sight)), dtype=np.float64)
+        margins, _ = self.head.judge(HeadInputs.of(table, sight, self.settings.parts))
+        return np.asarray(margins[0], dtype=np.float64)
+
     def _supervised(self, table: FeatureTable, labels: Labelling, operators: NDArray[np.str_]) -> Self:
         """Add head and calibration, as far as the labels carry them."""
         inputs = HeadInputs.of(table, self.groundwork.see(table), self.settings.parts)
@@ -169,14 +181,19 @@ class IdentificationModel:
     def _assumed(self, table: FeatureTable, sight: Sight) -> Testimony:
         """Testify without labels, on stated assumptions."""
         orders = table.context["orders"].astype(np.float64)
-        shrinkage = Shrinkage.of(self.settings.parts)
-        assumed = shrinkage.probability(assumed_probability(sight.unlabelled_rank), orders)
+        assumed = self._assumed_probability(table, sight)
+        unsure = UNSURE_SPREAD * (1.0 + 1.0 / (1.0 + orders))
+        low, high = assumed - unsure, assumed + unsure
+        if self.settling is not None:
+            settled = self.settling.around(np.asarray(logit(assumed)), orders)
+            low, high = np.minimum(low, expit(settled[0])), np.maximum(high, expit(settled[1]))
         return Testimony(
             risk_score=assumed_rank(assumed),
             merchant_probability=np.full(orders.size, np.nan),
             uncalibrated_probability=assumed,
-            probability_low=np.clip(assumed - UNSURE_SPREAD, 0, 1),
-            probability_high=np.clip(assumed + UNSURE_SPREAD, 0, 1),
+            probability_low=np.clip(low, 0, 1),
+            probability_high=np.clip(high, 0, 1),
+            members_probability_high=np.clip(assumed + UNSURE_SPREAD, 0, 1),
             evidence_mass=orders,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,
@@ -184,10 +201,15 @@ class IdentificationModel:
             columns=self.features,
         )
 
+    def _assumed_probability(self, table: FeatureTable, sight: Sight) -> NDArray[np.float64]:
+        orders = table.context["orders"].astype(np.float64)
+        return Shrinkage.of(self.settings.parts).probability(assumed_probability(sight.unlabelled_rank), orders)
+
     def _judged(self, table: FeatureTable, sight: Sight, head: SupervisedHead) -> Testimony:
-        """Testify from labels; the members' spread is the uncertainty."""
+        """Testify from labels; how scores settle, and the members' spread, are the uncertainty."""
         inputs = HeadInputs.of(table, sight, self.settings.parts)
         margins, contributions = head.judge(inputs)
+        margins = np.vstack([margins, *(self.settling or ASSUMED).around(margins[0], inputs.orders)])
         assumed = assumed_probability(rank_among(head.ranks, margins))
         probability = assumed if self.calibration is None else self.calibration.probability(margins)
         unknown = np.full(inputs.orders.size, np.nan)
@@ -197,6 +219,7 @@ class IdentificationModel:
             uncalibrated_probability=assumed[0],
             probability_low=probability.min(axis=0),
             probability_high=probability.max(axis=0),
+            members_probability_high=probability[:-2].max(axis=0),
             evidence_mass=inputs.orders,
             detector_disagreement=sight.disagreement,
             placement=sight.placement,

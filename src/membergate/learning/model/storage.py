@@ -32,10 +32,11 @@ from membergate.learning.model.identification import IdentificationModel, Learni
 from membergate.learning.model.jury import Jury
 from membergate.learning.model.parts import Parts
 from membergate.learning.model.prior import EconomicPrior
+from membergate.learning.model.settling import Settling
 from membergate.learning.model.shrinkage import Shrinkage
 from membergate.learning.model.space import ContextSpace
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 ARRAYS = "arrays.npz"
 NORMS = "norms"
@@ -137,6 +138,7 @@ def load_model(folder: Path) -> IdentificationModel:
         ),
         settings=LearningSettings(**manifest["settings"] | {"parts": Parts(**manifest["settings"]["parts"])}),
         notes=tuple(manifest["notes"]),
+        settling=_settling_from(arrays),
     )
 
 
@@ -195,6 +197,8 @@ def _arrays_of(model: IdentificationModel) -> Arrays:
             arrays |= _prefixed(
                 f"head.{number}", {"curves": member.curves, "absent": member.absent, "scalars": scalars}
             )
+    if model.settling is not None:
+        arrays |= _prefixed("settling", {"down": model.settling.down, "up": model.settling.up})
     if ground.jury is not None:
         arrays |= _prefixed("jury", ground.jury.to_arrays())
     return arrays
@@ -217,6 +221,11 @@ def _clusters_from(arrays: Arrays) -> TypedClusters:
         return Region(DBSCAN.from_arrays(fitted) if fitted else None, **parts)
 
     return TypedClusters(*(region(name) for name in _REGIONS))
+
+
+def _settling_from(arrays: Arrays) -> Settling | None:
+    kept = _under("settling", arrays)
+    return Settling(kept["down"], kept["up"]) if kept else None
 
 
 def _jury_from(arrays: Arrays) -> Jury | None:

@@ -23,7 +23,10 @@ class Testimony:
     uncalibrated_probability
         Rests on stated assumptions only; always there.
     probability_low, probability_high
-        How far the model's own members disagree about the probability.
+        Where the probability will lie, four times in five, once twice as much has been seen: the less was seen, the
+        wider. Never narrower than the model's own members disagree.
+    members_probability_high
+        The highest probability among the model's own members.
     evidence_mass
         Visible orders behind the statement.
     detector_disagreement
@@ -41,6 +44,7 @@ class Testimony:
     uncalibrated_probability: NDArray[np.float64]
     probability_low: NDArray[np.float64]
     probability_high: NDArray[np.float64]
+    members_probability_high: NDArray[np.float64]
     evidence_mass: NDArray[np.float64]
     detector_disagreement: NDArray[np.float64]
     placement: Placement
