@@ -145,6 +145,7 @@ def publish(
     *,
     model: ModelOption = None,
     policy: PolicyOption = None,
+    signed_by: Annotated[str, typer.Option(help="Who answers for it: stands in the report and on the record.")] = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,13 +154,17 @@ def publish(
     from membergate.operations.publish import publish as publish_model
     from membergate.operations.workspace import Workspace
 
-    published = publish_model(Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy))
+    published = publish_model(
+        Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy), signed_by=signed_by
+    )
     if as_json:
         print_json(published)
         return
     say(f"live: {published.live.model_version} with {published.live.policy_file}")
     if published.replaced is not None:
         say(f"replaced: {published.replaced.model_version} with {published.replaced.policy_file}")
+    signed = published.sign_off
+    say(f"signed by {signed.by or 'nobody'}; its evidence speaks until {signed.valid_until}")
 
 
 def monitor(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -11,11 +12,14 @@ from membergate.deciding.policy import Policy, counterfactual, decide
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import FULL_ADMISSIONS, Checkpoint
 from membergate.domain.instants import format_instant
+from membergate.domain.labels import SAMPLED_GRADE
 from membergate.learning.features import CATALOGUE
 from membergate.learning.model import IdentificationModel
 from membergate.operations.admission import Case, draw
+from membergate.operations.history import History
 from membergate.operations.without_labels import Later
 from membergate.verification.card import CardFeature, Explanations, ModelCard
+from membergate.verification.reviewers import Opinion, ReviewerAgreement, measure_reviewers
 
 MOST_ASKED = 200
 """Decisions whose explanations are tried at most: finding a way out costs most of a decision."""
@@ -65,3 +69,19 @@ def try_explanations(policy: Policy, decided: Sequence[tuple[Case, Decision]]) -
             again = decide(at, Checkpoint.ADMISSION, moved, lottery=lottery, snoozed=snoozed)
             valid += again.disposition is way_out.disposition
     return Explanations(len(asked), sum(bool(decision.reason_codes) for _, decision in asked), named, valid)
+
+
+def reviewer_agreement(history: History, end: datetime, *, seed: int) -> ReviewerAgreement:
+    """Compare reviewers who judged the same account: labels of grade L3 by several sources, known by an instant."""
+    by_now = history.links.operators_as_of(end)
+    reviews = [
+        label for label in history.labels(end) if label.grade is SAMPLED_GRADE and label.subject_type == "account"
+    ]
+    reviews.sort(key=lambda label: (label.decided_at, label.source))
+    return measure_reviewers(
+        [
+            Opinion(label.subject_id, by_now.get(label.subject_id, label.subject_id), label.source, label.is_merchant)
+            for label in reviews
+        ],
+        seed=seed,
+    )

@@ -12,6 +12,7 @@ from membergate.deciding.policy import Policy, decide
 from membergate.domain.decision import Decision
 from membergate.domain.disposition import Checkpoint
 from membergate.domain.labels import EVALUATING_GRADES, LabelGrade
+from membergate.learning.features import FeatureTable
 from membergate.learning.model import IdentificationModel, LabelSet, load_model
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.space import TENURE_EDGES_DAYS
@@ -47,6 +48,8 @@ class Evaluated:
         All of them, labelled or not.
     decided
         Everything that was decided, in the order of submission.
+    table
+        Features of everything that was decided, in the same order.
     hindsight
         Whether anything knew the answer, or the future.
     """
@@ -55,6 +58,7 @@ class Evaluated:
     split: SplitCheck
     later: Later
     decided: tuple[Decided, ...]
+    table: FeatureTable
     hindsight: Hindsight
 
 
@@ -106,7 +110,7 @@ def evaluate(desk: AdmissionDesk, incumbent: AdmissionDesk | None, end: datetime
         training_account_ids=model.lineage.accounts,
     )
     later = _later(applications, look, everyone, labels, decided, is_unmet)
-    return Evaluated(sample, split, later, decided, find_hindsight(history, model, end, decided))
+    return Evaluated(sample, split, later, decided, look.table, find_hindsight(history, model, end, decided))
 
 
 def unmet(history: History, model: IdentificationModel, applications: Applications) -> Applications:

@@ -10,15 +10,19 @@ from membergate.learning.model.storage import read_manifest
 from membergate.operations.gating import require_open_gate
 from membergate.operations.policies import read_policy, store_policy
 from membergate.operations.policy_lifecycle import note_live, tested
+from membergate.operations.signing import checked_name, report_of, sign
+from membergate.operations.verify import name_of
 from membergate.operations.workspace import Live, Workspace
+from membergate.verification.report import SignOff
 
 
 @dataclass(frozen=True)
 class Published:
-    """What went live, and what it replaced (None for nothing)."""
+    """What went live, what it replaced (None for nothing), and who signed for it."""
 
     live: Live
     replaced: Live | None
+    sign_off: SignOff
 
 
 def publish(
@@ -27,6 +31,7 @@ def publish(
     clock: Clock,
     model_version: str | None = None,
     policy: Policy | None = None,
+    signed_by: str = "",
 ) -> Published:
     """Make a candidate live if its verification opened the gate.
 
@@ -40,9 +45,13 @@ def publish(
         The candidate; the model learned last where None.
     policy
         The policy it goes live with; the shipped default where None. It must be the one it was verified with.
+    signed_by
+        Who answers for it, in the report and on the record; empty where nobody is named.
 
     Raises
     ------
+    BadInputError
+        If the name is too long, or holds characters that cannot be seen.
     RefusedError
         If the candidate was not verified with this policy against what is live now, the gate stayed shut, or an example
         that the policy carries does not hold.
@@ -50,14 +59,20 @@ def publish(
         If this version of the policy has another text on record.
     ModelError
         If the candidate is missing or was altered.
+    WorkspaceError
+        If its report is missing or damaged.
     """
     version = workspace.chosen_model(model_version)
     policy = policy or read_policy(None)
     read_manifest(workspace.models / version)
     live = workspace.live()
+    signed_by = checked_name(signed_by)
     require_open_gate(workspace, version, policy)
     tested(policy)
-    note_live(workspace, policy, by="membergate publish", clock=clock, note=f"published with model {version}")
+    report = report_of(workspace, version)
+    by = signed_by or "membergate publish"
+    note_live(workspace, policy, by=by, clock=clock, note=f"published with model {version}")
     new = Live(version, store_policy(workspace, policy), format_instant(clock()))
+    signed = sign(workspace, report, new, by=signed_by, replaced=name_of(live))
     workspace.set_live(new)
-    return Published(new, live)
+    return Published(new, live, signed)

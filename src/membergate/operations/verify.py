@@ -13,11 +13,12 @@ from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
-from membergate.operations.carding import model_card, try_explanations
+from membergate.operations.carding import model_card, reviewer_agreement, try_explanations
 from membergate.operations.evaluation import Evaluated, evaluate, measuring_desk, unmet
 from membergate.operations.exploration import explored
 from membergate.operations.history import History
 from membergate.operations.policies import policy_file_name, read_policy
+from membergate.operations.sensitivity import try_parameters
 from membergate.operations.without_labels import measure_drift_since, verify_without_labels
 from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
 from membergate.verification.certificate import Terms
@@ -108,24 +109,28 @@ def verify(
         seed=desk.model.settings.seed,
         lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest},
         split=evaluated.split,
-        surroundings=_surroundings(workspace, desk, evaluated),
+        surroundings=_surroundings(workspace, desk, evaluated, end),
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
     judgement = _judged(report, policy, live, history) if until is None else None
     return _kept(workspace, version, report, judgement)
 
 
-def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluated) -> Surroundings:
+def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluated, end: datetime) -> Surroundings:
     """Measure what the labelled sample does not tell."""
-    history, model, later = desk.history, desk.model, evaluated.later
+    history, model, later, seed = desk.history, desk.model, evaluated.later, desk.model.settings.seed
     earlier = history.applications(until=model.lineage.trained_until)
     return Surroundings(
         card=model_card(model, later),
-        without_labels=verify_without_labels(desk, later, seed=model.settings.seed),
-        drift=measure_drift_since(history, model, unmet(history, model, earlier), later, seed=model.settings.seed),
+        without_labels=verify_without_labels(desk, later, seed=seed),
+        drift=measure_drift_since(history, model, unmet(history, model, earlier), later, seed=seed),
         explored=explored(workspace, history),
         explanations=try_explanations(desk.policy, evaluated.decided),
         hindsight=evaluated.hindsight,
+        reviewers=reviewer_agreement(history, end, seed=seed),
+        sensitivity=try_parameters(
+            desk, evaluated.sample, evaluated.table, [case for case, _ in evaluated.decided], seed=seed
+        ),
         currency=history.warehouse.currency,
     )
 

@@ -20,9 +20,11 @@ from membergate.verification.losses import Losses, measure_losses
 from membergate.verification.metrics import SCOPES, Metrics, measure
 from membergate.verification.over_time import Period, measure_over_time
 from membergate.verification.refusals import RefusalCertificate, certify_refusals
+from membergate.verification.reviewers import ReviewerAgreement
 from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
 from membergate.verification.selective_labels import SelectiveEstimates
+from membergate.verification.sensitivity import SensitivityRow
 from membergate.verification.unlabelled import WithoutLabels
 from membergate.verification.wording import verdict, warnings
 
@@ -75,6 +77,10 @@ class Surroundings:
         How reasons and ways out fare.
     hindsight
         Whether anything knew the answer, or the future.
+    reviewers
+        Whether reviewers agree.
+    sensitivity
+        What other parameters would make of the door.
     currency
         Of the amounts of money; "" where there are none.
     """
@@ -85,7 +91,33 @@ class Surroundings:
     explored: tuple[SelectiveEstimates, ...] | None = None
     explanations: Explanations | None = None
     hindsight: Hindsight | None = None
+    reviewers: ReviewerAgreement | None = None
+    sensitivity: tuple[SensitivityRow, ...] | None = None
     currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignOff:
+    """Who made a verified candidate live, and answers for it.
+
+    Parameters
+    ----------
+    by
+        The name given; "" where it was published without one.
+    at, valid_until
+        ISO 8601 instants: when, and until when the report's evidence speaks of those who apply.
+    model_version, policy_version
+        What went live.
+    replaced
+        What was live before; "" for nothing.
+    """
+
+    by: str
+    at: str
+    valid_until: str
+    model_version: str
+    policy_version: str
+    replaced: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +159,8 @@ class Report:
         What the gate says.
     findings
         What somebody has to close.
+    sign_off
+        Who answers for what went live; None before it did.
     """
 
     format: str
@@ -146,6 +180,7 @@ class Report:
     surroundings: Surroundings
     judgement: GateJudgement
     findings: tuple[Finding, ...]
+    sign_off: SignOff | None = None
 
 
 def build_report(

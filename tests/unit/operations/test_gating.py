@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -10,11 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from membergate.domain.errors import RefusedError
+from membergate.domain.errors import BadInputError, RefusedError
+from membergate.domain.instants import format_instant
 from membergate.operations.policies import read_policy
+from membergate.operations.policy_lifecycle import history as policy_history
 from membergate.operations.publish import publish
-from membergate.operations.verify import Judgement, name_of
+from membergate.operations.verify import Judgement, Verified, name_of
 from membergate.operations.workspace import Workspace
+from membergate.verification.report import from_json
+
+pytestmark = pytest.mark.xdist_group("verified")
 
 REFUSALS: dict[str, dict[str, Any]] = {
     "leakage": {"opens": False, "reasons": ("Leakage among those admitted in full: the candidate lets more in.",)},
@@ -27,7 +33,9 @@ REFUSALS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_each_refusal_is_told_and_changes_nothing(live: Workspace, clock: Callable[[], datetime]) -> None:
+def test_each_refusal_is_told_and_changes_nothing(
+    live: Workspace, verified: Verified, clock: Callable[[], datetime]
+) -> None:
     """Whatever the reason, publish refuses with it; every file of the workspace but the record's own is as before."""
     current = live.required_live()
     passing = Judgement(
@@ -39,6 +47,7 @@ def test_each_refusal_is_told_and_changes_nothing(live: Workspace, clock: Callab
     )
     folder = live.report_folder(current.model_version)
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(verified.json, folder)
     for name, altered in REFUSALS.items():
         (folder / "judgement.json").write_bytes(msgspec.json.encode(replace(passing, **altered)))
         before = _files(live)
@@ -49,7 +58,22 @@ def test_each_refusal_is_told_and_changes_nothing(live: Workspace, clock: Callab
         assert _files(live) == before
         assert live.required_live() == current
     (folder / "judgement.json").write_bytes(msgspec.json.encode(passing))
-    assert publish(live, clock=clock, model_version=current.model_version).replaced == current
+    published = publish(live, clock=clock, model_version=current.model_version, signed_by=" Ada Li ")
+    assert published.replaced == current
+    signed = from_json((folder / "report.json").read_bytes()).sign_off
+    assert signed == published.sign_off
+    assert (signed.by, signed.at, signed.model_version) == ("Ada Li", format_instant(clock()), current.model_version)
+    assert signed.valid_until > signed.at
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(word in html for word in ("Ada Li", signed.valid_until, signed.policy_version, signed.replaced))
+    assert policy_history(live)[-1].by == "Ada Li"
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "Ada\x1b[31m", "two\nlines"])
+def test_a_name_that_cannot_stand_under_a_report(live: Workspace, clock: Callable[[], datetime], name: str) -> None:
+    """A name too long, or with what cannot be seen, is bad input before anything else is asked."""
+    with pytest.raises(BadInputError, match="cannot stand under a report"):
+        publish(live, clock=clock, signed_by=name)
 
 
 def _files(workspace: Workspace) -> dict[str, bytes]:

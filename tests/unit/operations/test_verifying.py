@@ -87,6 +87,31 @@ def test_ways_out_hold_when_decided_again(report: Report) -> None:
     assert 0 < tried.valid == tried.with_counterfactual
 
 
+def test_parameters_beside_the_chosen_ones_are_tried(report: Report) -> None:
+    """Three parameters, each moved both ways, with paired intervals; thresholds move decisions, and the right way."""
+    rows = report.surroundings.sensitivity
+    assert rows is not None
+    assert [(row.parameter.split()[0], row.factor) for row in rows] == [
+        ("reach", 0.8), ("reach", 1.25), ("fewest", 0.5), ("fewest", 2.0), ("loss", 0.8), ("loss", 1.25)
+    ]  # fmt: skip
+    cheaper, dearer = (row.genuine_admission.value for row in rows[-2:])
+    assert cheaper is not None
+    assert dearer is not None
+    assert cheaper >= 0 >= dearer
+    assert all(row.genuine_admission.n == rows[0].genuine_admission.n > 10 for row in rows)
+
+
+def test_reviewers_who_speak_together_have_no_kappa(verified: Verified, report: Report) -> None:
+    """The market's reviews carry one joint judgement a case: a typed absence, in JSON and in words."""
+    found = report.surroundings.reviewers
+    assert found is not None
+    assert (found.kappa, found.absence, found.shared_cases) == (None, "not_applicable", 0)
+    assert found.cases > 100
+    html = verified.html.read_text(encoding="utf-8")
+    assert "carries one joint judgement" in html
+    assert "Nobody has signed this report" in html
+
+
 def test_verifying_leaves_the_market_alone(place: Workspace, report: Report, history: History) -> None:
     """Planting happens in a copy: the warehouse's parts are what they were, and the views show no planted row."""
     assert report.format

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 
 from membergate.engine import DBSCAN, KDistance
 from membergate.engine.validity.resampling import cluster_stability
@@ -76,9 +76,9 @@ class Region:
     centres: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, rows: RegionRows, base: float, rng: np.random.Generator) -> Self:
+    def fit(cls, rows: RegionRows, base: float, rng: np.random.Generator, clustering: RegionClustering) -> Self:
         """Cluster the rows of one region, and type what was found against everybody's merchant share."""
-        clusterer, stability = _cluster(rows.deviations, rng)
+        clusterer, stability = _cluster(rows.deviations, rng, clustering)
         member = _assign(clusterer, rows.deviations)
         count = len(stability)
         inside = member >= 0
@@ -144,12 +144,13 @@ class TypedClusters:
     rest: Region
 
     @classmethod
-    def fit(cls, rows: RegionRows, rng: np.random.Generator) -> Self:
+    def fit(cls, rows: RegionRows, rng: np.random.Generator, clustering: RegionClustering | None = None) -> Self:
         """Cluster both regions and type what was found; `rng` draws the sample of a region that is too large."""
+        clustering = clustering or RegionClustering()
         base = base_rate(rows.labels)
         is_suspicious = rows.prior >= SUSPICIOUS_FROM
-        first = Region.fit(rows.take(is_suspicious), base, rng)
-        return cls(first, Region.fit(rows.take(~is_suspicious), base, rng))
+        first = Region.fit(rows.take(is_suspicious), base, rng, clustering)
+        return cls(first, Region.fit(rows.take(~is_suspicious), base, rng, clustering))
 
     @classmethod
     def none(cls) -> Self:
@@ -199,7 +200,19 @@ def elbow(ascending: NDArray[np.float64]) -> float:
 
 
 class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
-    """How a region is clustered: DBSCAN, its reach at the elbow of the distances to the tenth neighbour."""
+    """How a region is clustered: DBSCAN, its reach at the elbow of the distances to the tenth neighbour.
+
+    Parameters
+    ----------
+    reach
+        Multiplies the reach found, > 0; other than 1 to see what depends on it.
+    min_samples
+        Rows that make a row dense, itself among them, >= 2.
+    """
+
+    def __init__(self, reach: float = 1.0, min_samples: int = MIN_SAMPLES) -> None:
+        self.reach = reach
+        self.min_samples = min_samples
 
     def fit(self, X: NDArray[np.float64], y: object = None) -> Self:  # noqa: ARG002 -- scikit-learn passes it
         """Cluster rows.
@@ -211,22 +224,24 @@ class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         y
             Ignored.
         """
-        distances = -KDistance(n_neighbors=MIN_SAMPLES).fit(X).score_samples(X)
-        eps = max(elbow(np.sort(distances)), SMALLEST_EPS)
-        self.clusterer_ = DBSCAN(eps=eps, min_samples=MIN_SAMPLES).fit(X)
+        distances = -KDistance(n_neighbors=self.min_samples).fit(X).score_samples(X)
+        eps = max(self.reach * elbow(np.sort(distances)), SMALLEST_EPS)
+        self.clusterer_ = DBSCAN(eps=eps, min_samples=self.min_samples).fit(X)
         self.labels_ = self.clusterer_.labels_
         return self
 
 
-def _cluster(rows: NDArray[np.float64], rng: np.random.Generator) -> tuple[DBSCAN | None, NDArray[np.float64]]:
+def _cluster(
+    rows: NDArray[np.float64], rng: np.random.Generator, clustering: RegionClustering
+) -> tuple[DBSCAN | None, NDArray[np.float64]]:
     """Cluster rows, and say of each cluster how well it comes back in subsamples."""
     if rows.shape[0] < FEWEST_ROWS:
         return None, np.zeros(0)
     if rows.shape[0] > LARGEST_SAMPLE:
         rows = rows[np.sort(rng.choice(rows.shape[0], LARGEST_SAMPLE, replace=False))]
     seed = int(rng.integers(2**31))
-    stability = cluster_stability(RegionClustering(), rows, n_resamples=STABILITY_RESAMPLES, seed=seed)
-    return RegionClustering().fit(rows).clusterer_, stability
+    stability = cluster_stability(clustering, rows, n_resamples=STABILITY_RESAMPLES, seed=seed)
+    return clone(clustering).fit(rows).clusterer_, stability
 
 
 def _assign(clusterer: DBSCAN | None, rows: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from membergate.learning.features import FeatureTable
-from membergate.learning.model.clusters import Placement, RegionRows, TypedClusters
+from membergate.learning.model.clusters import Placement, RegionClustering, RegionRows, TypedClusters
 from membergate.learning.model.jury import Jury, disagreement
 from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.parts import Parts
@@ -88,6 +88,24 @@ class Groundwork:
         jury = Jury.fit(deviations, table.features, rng) if parts.jury else None
         opinions = _opinions(jury, deviations)
         return cls(space, prior, clusters, jury, np.sort(_mixed(rank, clusters.place(deviations, rank), opinions)))
+
+    def reclustered(
+        self, table: FeatureTable, labels: Labelling, rng: np.random.Generator, clustering: RegionClustering
+    ) -> Self:
+        """Cluster the training table another way, all else alike: to see what depends on how it was done.
+
+        Parameters
+        ----------
+        table, labels, rng
+            As in `fit`.
+        clustering
+            How regions are clustered instead.
+        """
+        deviations = self.space.transform(table)
+        rank = self.prior.score(deviations)
+        clusters = TypedClusters.fit(RegionRows(deviations, rank, labels, table.context["look_alike"]), rng, clustering)
+        mixed = _mixed(rank, clusters.place(deviations, rank), _opinions(self.jury, deviations))
+        return replace(self, clusters=clusters, ranks=np.sort(mixed))
 
     def see(self, table: FeatureTable) -> Sight:
         """Look at the rows of a feature table; what is seen of a row does not depend on the others."""
