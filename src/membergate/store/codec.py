@@ -8,10 +8,11 @@ key than a value, so that the text `"withheld"` and the absence `withheld` are n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ ID_COLUMNS = (
 LONGEST_ID = 512
 """Characters that an id may have: what every backend can index, whatever the alphabet."""
 _SHOWN = 80
+_ids_of = attrgetter(*ID_COLUMNS)
 
 
 class EvidenceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,19 +196,20 @@ def evidence_documents(decision: Decision) -> list[EvidenceDocument]:
     BadInputError
         If a value is not finite or an instant does not know its time zone.
     """
-    written = {
-        instant: format_instant(instant) for instant in {witnessed.observed_at for witnessed in decision.evidence}
-    }
-    return [
-        EvidenceDocument(
-            name=witnessed.name,
-            value=UNSET if isinstance(witnessed.value, Absence) else _evidence_value(witnessed),
-            absence=witnessed.value if isinstance(witnessed.value, Absence) else UNSET,
-            origin=witnessed.origin,
-            observed_at=written[witnessed.observed_at],
-        )
-        for witnessed in decision.evidence
-    ]
+    written: dict[datetime, str] = {}
+    documents = []
+    for witnessed in decision.evidence:
+        value, instant = witnessed.value, witnessed.observed_at
+        at = written.get(instant)
+        if at is None:
+            at = written[instant] = format_instant(instant)
+        if isinstance(value, Absence):
+            document = EvidenceDocument(name=witnessed.name, absence=value, origin=witnessed.origin, observed_at=at)
+        else:
+            said = _evidence_value(witnessed)
+            document = EvidenceDocument(name=witnessed.name, value=said, origin=witnessed.origin, observed_at=at)
+        documents.append(document)
+    return documents
 
 
 def counterfactual_document(counterfactual: Counterfactual) -> CounterfactualDocument:
@@ -251,17 +254,17 @@ def checked(decision: Decision) -> None:
         If an id, an instant, a number or a share is none.
     """
     try:
-        for column in ID_COLUMNS:
-            _optional_id(getattr(decision, column), column)
+        for column, text in zip(ID_COLUMNS, _ids_of(decision), strict=True):
+            if text is not None and not (text.isascii() and len(text) <= LONGEST_ID and "\x00" not in text):
+                _id(text, column)
         for column in ("decided_at", "as_of"):
             _utc(getattr(decision, column), column)
         for column in ("merchant_probability", "risk_score", "propensity"):
             _share(getattr(decision, column), column)
-        for witnessed in decision.evidence:
-            _evidence_value(witnessed)
-            _utc(witnessed.observed_at, witnessed.name)
+        _check_evidence(decision)
         for name, share in decision.contributions:
-            _finite(share, name)
+            if not isfinite(share):
+                _finite(share, name)
         if decision.counterfactual is not None:
             counterfactual_document(decision.counterfactual)
         if decision.caps is not None:
@@ -269,6 +272,17 @@ def checked(decision: Decision) -> None:
     except BadInputError as error:
         where = f"decision {decision.decision_id[:_SHOWN]!r}, {error.where}"
         raise BadInputError(error.what, where=where, allowed=error.allowed) from None
+
+
+def _check_evidence(decision: Decision) -> None:
+    instant = decision.as_of
+    for witnessed in decision.evidence:
+        value = witnessed.value
+        if type(value) is float and not isfinite(value):
+            _finite(value, witnessed.name)
+        if witnessed.observed_at is not instant:  # most are of one instant, or of another
+            instant = witnessed.observed_at
+            _utc(instant, witnessed.name)
 
 
 def json_of(document: object) -> bytes:
@@ -358,7 +372,7 @@ def _utc(instant: datetime, column: str) -> datetime:
 
 
 def _finite(number: float, name: str) -> float:
-    if not math.isfinite(number):
+    if not isfinite(number):
         raise BadInputError(
             f"{number} is not a finite number", where=name, allowed="finite numbers, or a typed absence"
         )

@@ -25,6 +25,7 @@ _LARGEST_PART = 100
 _EXACT = {0.0: "z", 1.0: "o"}
 _RATIOS = {p / q: (p, q) for q in range(_LARGEST_PART, 1, -1) for p in range(1, q)}
 _MILLION = 1_000_000
+_EXACT_INTEGERS = 2**53
 _WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))
 
 
@@ -198,12 +199,13 @@ def tag_of(value: float) -> tuple[str, tuple[Any, ...]]:
     """
     if isinstance(value, int):
         return _whole(value).upper(), (value,)
-    if value in _EXACT and copysign(1.0, value) > 0:
-        return _EXACT[value], ()
-    if value.is_integer() and value and abs(value) < 2**53:
-        return _whole(int(value)), (int(value),)
-    if value in _RATIOS:
-        return "r", _RATIOS[value]
+    if value.is_integer():
+        if value in _EXACT and copysign(1.0, value) > 0:
+            return _EXACT[value], ()
+        if value and abs(value) < _EXACT_INTEGERS:
+            return _whole(int(value)), (int(value),)
+    elif (ratio := _RATIOS.get(value)) is not None:
+        return "r", ratio
     bits = struct.unpack("<Q", struct.pack("<d", value))[0] - _UNIT_BASE
     if 0 <= bits < _UNIT_SPAN:
         return "u", (bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)

@@ -20,19 +20,18 @@ from sqlalchemy import RowMapping
 from membergate.domain.decision import Counterfactual, Decision
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.errors import BadInputError, WorkspaceError
-from membergate.domain.evidence import Absence, Evidence, EvidenceValue
+from membergate.domain.evidence import Evidence
 from membergate.store.codec import caps_from_json, checked, counterfactual_from_json, json_of
 from membergate.store.compact import (
     FORMATS,
     SIZES,
     Reader,
     Writer,
-    number_of,
     read_contributions,
-    tag_of,
     write_contributions,
 )
 from membergate.store.terms import Terms
+from membergate.store.values import ROUND, form_of, value_of
 
 FORM = 1
 """The first byte of every content: how it is to be read."""
@@ -41,8 +40,6 @@ DISPOSITIONS = tuple(Disposition)
 ERASED = b""
 """The content of a decision that was erased."""
 _MICROSECOND = timedelta(microseconds=1)
-_ABSENCES = {absence: str(place) for place, absence in enumerate(Absence)}
-_ABSENT = {tag: absence for absence, tag in _ABSENCES.items()}
 _GROUP = 8
 _EASY = frozenset("bhiqd")  # floats that one part says
 _ONE_INSTANT, _DEGRADED, _EXPLORE, _PROPENSITY, _OWN_PROBABILITY, _OWN_SCORE, _DIGEST_ID, _WITNESSED = (
@@ -133,7 +130,8 @@ def account_of(row: RowMapping, terms: Terms) -> str:
 def _content(decision: Decision, terms: Terms) -> bytes:
     writer, evidence = Writer(terms), decision.evidence
     values = {witnessed.name: witnessed.value for witnessed in evidence}
-    is_at_once = all(witnessed.observed_at == decision.as_of for witnessed in evidence)
+    as_of = decision.as_of
+    is_at_once = all(one.observed_at is as_of or one.observed_at == as_of for one in evidence)
     own_probability = not _is_said(decision.merchant_probability, values.get("merchant_probability"))
     own_score = not _is_said(decision.risk_score, values.get("risk_score"))
     other = decision.counterfactual
@@ -154,7 +152,7 @@ def _content(decision: Decision, terms: Terms) -> bytes:
         writer.term(b"" if text is None else b"=" + text.encode())
     writer.term(json_of(decision.reason_codes))
     writer.term(b"" if decision.caps is None else json_of(decision.caps))
-    _write_evidence(writer, evidence, None if is_at_once else decision.as_of)
+    _write_evidence(writer, evidence, None if is_at_once else as_of)
     for own, number in ((own_probability, decision.merchant_probability), (own_score, decision.risk_score)):
         if own:
             writer.out.append(number is not None)
@@ -222,31 +220,39 @@ def _write_names(writer: Writer, decision: Decision) -> None:
 
 def _write_evidence(writer: Writer, evidence: Sequence[Evidence], as_of: datetime | None) -> None:
     """Write names and origins, then the values' forms and the values, then texts, then what deviates."""
-    origins = [_general(witnessed.origin) for witnessed in evidence]
-    shape = [(witnessed.name, origin) for witnessed, origin in zip(evidence, origins, strict=True)]
-    writer.term(json_of(shape))
-    texts = []
+    names, own = tuple([one.name for one in evidence]), tuple([one.origin for one in evidence])
+    origins, shape = _shape(names, own)
+    writer.term(shape)
+    out, terms, texts = writer.out, writer.terms, []
     for start in range(0, len(evidence), _GROUP):
         tags = ""
         parts: list[Any] = []
         for witnessed in evidence[start : start + _GROUP]:
-            tag, part = _tag_of(witnessed.value, writer.terms)
+            value = witnessed.value
+            form = ROUND.get(value) if type(value) is float else None
+            tag, part = form or form_of(value, terms)
             tags += tag
             parts += part
             if tag in "sW":
-                texts.append(str(witnessed.value))
+                texts.append(str(value))
         writer.term(b"#" + tags.encode())
-        writer.out += struct.pack(_layout(tags)[0], *parts)
+        out += _packed(tags, parts)
     for text in texts:
         writer.term(b"=" + text.encode())
-    special = [place for place, witnessed in enumerate(evidence) if witnessed.origin != origins[place]]
+    special = [] if own == origins else [place for place, origin in enumerate(own) if origin != origins[place]]
     writer.natural(len(special))
     for place in special:
         writer.natural(place)
         writer.raw(evidence[place].origin.encode())
     if as_of is not None:
+        last, said = None, b""
         for witnessed in evidence:
-            writer.integer((witnessed.observed_at - as_of) // _MICROSECOND)
+            if witnessed.observed_at is not last:  # most are of one instant: it is written by copying
+                last, start = witnessed.observed_at, len(out)
+                writer.integer((last - as_of) // _MICROSECOND)
+                said = bytes(out[start:])
+            else:
+                out += said
 
 
 def read_head(reader: Reader, row: RowMapping) -> Head:
@@ -306,36 +312,12 @@ def read_values(reader: Reader, size: int) -> list[Any]:
             else:
                 if tag in "sW":
                     texts.append((len(values), tag))
-                values.append(_value_of(tag, parts[place : place + width], reader))
+                values.append(value_of(tag, parts[place : place + width], reader))
             place += width
     for place, tag in texts:
         text = reader.term()[1:].decode()
         values[place] = text if tag == "s" else int(text)
     return values
-
-
-def _tag_of(value: EvidenceValue | Absence, terms: Terms) -> tuple[str, tuple[Any, ...]]:
-    if isinstance(value, Absence):
-        return _ABSENCES[value], ()
-    if isinstance(value, str):
-        return "s", ()
-    if isinstance(value, bool):
-        return "t" if value else "n", ()
-    tag, parts = tag_of(value)
-    if tag in "ud":
-        number = terms.frequent(struct.pack("<d", value))
-        return ("v", (number,)) if number else (tag, parts)
-    return (tag, parts) if tag != "W" else ("W", ())
-
-
-def _value_of(tag: str, parts: tuple[Any, ...], reader: Reader) -> Any:
-    if tag in FORMATS:
-        return number_of(tag, parts)
-    if tag == "v":
-        return struct.unpack("<d", reader.terms.content(parts[0]))[0]
-    if tag in "tn":
-        return tag == "t"
-    return _ABSENT.get(tag)
 
 
 @lru_cache(maxsize=4096)
@@ -368,6 +350,18 @@ def _number(value: object) -> float:
 
 def _optional(content: bytes) -> str | None:
     return content[1:].decode() if content else None
+
+
+@lru_cache(maxsize=256)
+def _shape(names: tuple[str, ...], origins: tuple[str, ...]) -> tuple[tuple[str, ...], bytes]:
+    """Give general origins, and the term that names evidence with them."""
+    general = tuple(_general(origin) for origin in origins)
+    return general, json_of(tuple(zip(names, general, strict=True)))
+
+
+def _packed(tags: str, parts: Sequence[Any]) -> bytes:
+    form, _, _ = _layout(tags)
+    return struct.pack(form, *parts)
 
 
 def _general(origin: str) -> str:
