@@ -24,7 +24,7 @@ from membergate.service.desk import AdmissionDesk
 from membergate.service.door import Desks, Door
 from membergate.service.event_routes import EVENT_ROUTES
 from membergate.service.following import Follower
-from membergate.service.guarding import add_security_headers, only_hosts
+from membergate.service.guarding import add_security_headers, in_turn, only_hosts
 from membergate.service.limits import TimeLimits
 from membergate.service.member_routes import MEMBER_ROUTES
 from membergate.service.metrics import METRIC_ROUTES, Counting, Metrics
@@ -87,7 +87,7 @@ def create_app(
             "door": Provide(provide_door, sync_to_thread=False),
             "metrics": Provide(provide_metrics, sync_to_thread=False),
         },
-        guards=[only_hosts(limits.allowed_hosts), (gatekeeper or Gatekeeper(store, clock)).guard()],
+        guards=[in_turn(only_hosts(limits.allowed_hosts), (gatekeeper or Gatekeeper(store, clock)).guard())],
         middleware=[DefineMiddleware(Counting, metrics=metrics), DefineMiddleware(TimeLimits, settings=limits)],
         before_send=[add_security_headers],
         exception_handlers={

@@ -50,6 +50,18 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
     return guard
 
 
+def in_turn(*guards: Guard) -> Guard:
+    """Make one guard of several; the framework copies a handler for each guard that it asks."""
+
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+        for each in guards:
+            asked = each(connection, handler)
+            if asked is not None:
+                await asked
+
+    return guard
+
+
 async def only_json(connection: Connection, handler: BaseRouteHandler) -> None:
     """Refuse bodies that are not declared as JSON, are none, or are nested deeper than anybody could read.
 
