@@ -42,6 +42,18 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
         assert np.array_equal(detector.fit(rows[order]).training_scores_, scores)
 
 
+@pytest.mark.parametrize("n_axes", [2, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_another_machines_axes_do_not_matter(monkeypatch: pytest.MonkeyPatch, n_axes: int, seed: int) -> None:
+    """Principal axes are rounded as the machine's linear algebra will; even on a lattice no label hangs on them."""
+    rows = np.unique(np.random.default_rng(seed).integers(0, 9, size=(220, n_axes)).astype(float), axis=0)
+    once = [clusterer.fit(rows).labels_ for clusterer in _clusterers(rows, 1)]
+    basis = np.linalg.qr(np.random.default_rng(seed + 9).normal(size=(n_axes, n_axes)))[0]
+    monkeypatch.setattr(np.linalg, "eigh", lambda scatter: (np.zeros(len(scatter)), basis))
+    for clusterer, expected in zip(_clusterers(rows, 1), once, strict=True):
+        assert np.array_equal(clusterer.fit(rows).labels_, expected), clusterer
+
+
 @pytest.mark.parametrize("name", _SHAPES)
 def test_the_optics_cut_keeps_its_dense_rows_together_in_any_order(name: str) -> None:
     """The walk begins at the first row; yet dense rows fall into the same clusters of the cut wherever it begins."""

@@ -141,7 +141,8 @@ class HDBSCAN(DensityClusterer):
         self._points = points
         self.core_distances_ = core[points.place_of_row]
         edges, lengths = self._with_copies(points.row_of_place[ends], weights)
-        order = np.argsort(lengths, kind="stable")
+        rank = points.index.rank[points.place_of_row][edges]  # which of equally long edges was found first depends on
+        order = np.lexsort((rank.max(axis=1), rank.min(axis=1), lengths))  # the machine's axes; contents do not
         self.spanning_tree_ = np.column_stack([edges[order], lengths[order]])
         weights_of_rows = self._row_weights(graph)
         children, heights, sizes = single_linkage(edges, lengths, order, weights_of_rows)
