@@ -1,7 +1,7 @@
 """What replaying a policy over a million recorded decisions costs, beside deciding each by the door's own path.
 
     membergate demo --workspace WS
-    python benchmarks/replay.py --workspace WS --rows 1000000
+    PYTHONPATH=. python benchmarks/replay.py --workspace WS --rows 1000000
 
 The record of a workspace is copied and filled up: copies of its decisions get ids, instants and last bits of their own
 (`record.py`). Then `membergate replay` runs in a process of its own with the policy that is live there; printed are its
