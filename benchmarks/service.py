@@ -130,7 +130,7 @@ def repeat_first(door: Door) -> None:
 
 def serve_here(root: str, port: int, kind: str) -> None:
     """Serve in a process of its own, with everything looked up that is likely to come."""
-    if kind != "service":
+    if kind in {"raw", "echo"}:
         app: Any = raw if kind == "raw" else Litestar([echo, usage], openapi_config=None, logging_config=None)
     else:
         place = Workspace(Path(root))
