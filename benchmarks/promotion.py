@@ -23,9 +23,6 @@ from benchmarks.service import Connection, Load, prepare, requests, serve_here, 
 from membergate.domain.disposition import Checkpoint
 from membergate.store import open_store
 
-_IDLE_S = 2.0
-"""The server closes connections that are idle for five seconds; a client that knows does not use those again."""
-
 
 @dataclass
 class Minute:
@@ -38,16 +35,13 @@ class Minute:
 async def burst(port: int, load: Load, rate: float, seconds: float, seed: int, into: list[str]) -> Minute:
     """Ask at random instants; notes the ids of the decisions."""
     generator, minute, asked = np.random.default_rng(seed), Minute(), []
-    free: asyncio.LifoQueue[tuple[Connection, float]] = asyncio.LifoQueue()
+    free: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
     questions = requests(load)
 
     async def one(due: float) -> None:
-        connection, used_at = (Connection(port), due) if free.empty() else free.get_nowait()
-        if perf_counter() - used_at > _IDLE_S:
-            connection = Connection(port)
+        connection = Connection(port) if free.empty() else free.get_nowait()
         try:
-            if not hasattr(connection, "_reader"):
-                await connection.open()
+            await connection.ready()
             status, body = await connection.ask(*next(questions))
         except (OSError, asyncio.IncompleteReadError) as error:
             minute.errors.append(f"{type(error).__name__}: {error}")
@@ -57,7 +51,7 @@ async def burst(port: int, load: Load, rate: float, seconds: float, seed: int, i
             into.append(json.loads(body)["decision_id"])
         else:
             minute.errors.append(f"{status}: {body[:200]!r}")
-        free.put_nowait((connection, perf_counter()))
+        free.put_nowait(connection)
 
     due = began = perf_counter()
     while (due := due + generator.exponential(1 / rate)) < began + seconds:

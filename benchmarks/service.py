@@ -147,11 +147,21 @@ def serve_here(root: str, port: int, kind: str) -> None:
     make_server(app, port=port).run()
 
 
+_IDLE_S = 2.0
+"""The server closes connections that are idle for five seconds; a client that knows does not use those again."""
+
+
 class Connection:
     """One kept connection, as bare as can be."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._used_at: float | None = None
+
+    async def ready(self) -> None:
+        """Connect, or connect again where the server may have closed meanwhile."""
+        if self._used_at is None or perf_counter() - self._used_at > _IDLE_S:
+            await self.open()
 
     async def open(self) -> None:
         """Connect."""
@@ -164,7 +174,9 @@ class Connection:
         answer = await self._reader.readuntil(b"\r\n\r\n")
         lines = answer.decode("latin-1").split("\r\n")
         length = next(int(line.partition(":")[2]) for line in lines if line.lower().startswith("content-length"))
-        return int(lines[0].split()[1]), await self._reader.readexactly(length)
+        told = await self._reader.readexactly(length)
+        self._used_at = perf_counter()
+        return int(lines[0].split()[1]), told
 
 
 def _require(status: int, body: bytes) -> None:
@@ -199,8 +211,7 @@ async def at_rate(
 
     async def one(due: float) -> None:
         connection = Connection(port) if free.empty() else free.get_nowait()
-        if not hasattr(connection, "_reader"):
-            await connection.open()
+        await connection.ready()
         status, body = await connection.ask(*next(load))
         _require(status, body)
         latencies.append((perf_counter() - due) * 1e3)
@@ -258,16 +269,18 @@ def measure(root: Path, load: Load, clients: int, seconds: float) -> Measured:
             break
         except OSError:
             sleep(0.1)
-    asked = requests(load)
-    asyncio.run(flat_out(port, asked, clients, min(2.0, seconds)))
-    before = asyncio.run(usage_of(port))["cpu_s"]
-    began = perf_counter()
-    rate = asyncio.run(flat_out(port, asked, clients, seconds))
-    answered = rate * (perf_counter() - began)
-    after = asyncio.run(usage_of(port))
-    latencies = asyncio.run(at_rate(port, asked, max(1.0, rate / 2), seconds))
-    server.terminate()
-    server.join()
+    try:
+        asked = requests(load)
+        asyncio.run(flat_out(port, asked, clients, min(2.0, seconds)))
+        before = asyncio.run(usage_of(port))["cpu_s"]
+        began = perf_counter()
+        rate = asyncio.run(flat_out(port, asked, clients, seconds))
+        answered = rate * (perf_counter() - began)
+        after = asyncio.run(usage_of(port))
+        latencies = asyncio.run(at_rate(port, asked, max(1.0, rate / 2), seconds))
+    finally:
+        server.terminate()
+        server.join()
     return Measured(rate, latencies, (after["cpu_s"] - before) / answered * 1e3, after["peak_mb"])
 
 
