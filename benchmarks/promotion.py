@@ -18,7 +18,8 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 import numpy as np
-from benchmarks.service import Connection, Load, prepare, requests, serve_here, usage_of
+from benchmarks.service import Load, prepare, requests, serve_here
+from benchmarks.service_client import Connection, usage_of
 
 from membergate.domain.disposition import Checkpoint
 from membergate.store import open_store
