@@ -210,6 +210,17 @@ def test_a_difference_sorts_a_new_list_against_what_is_kept() -> None:
     assert found == Difference((fresh,), ((old, new),), (same,), (gone,))
 
 
+def test_what_is_offered_again_without_a_start_of_its_own_is_unchanged() -> None:
+    """A file that names no start means now: what is in force since before stays, unless its decay would begin anew."""
+    kept, now = entry(RiskList.WATCH), START + DAY
+    again = replace(kept, entry_id="again", starts_at=now, recorded_at=now)
+    assert difference([kept], [again], now) == Difference((), (), (kept,), ())
+    for change in ({"half_life_days": 30.0}, {"starts_at": now + DAY}, {"expires_at": now + 30 * DAY}):
+        other = replace(again, **change)
+        held = replace(kept, half_life_days=other.half_life_days)
+        assert difference([held], [other], now) == Difference((), ((held, other),), (), ()), change
+
+
 # --- entries from decisions ------------------------------------------------------------------------------------
 
 WATCHING = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from membergate.domain.listing import ListEntry
@@ -22,7 +22,7 @@ class Difference:
     revised
         Pairs of what is kept and what would take its place.
     unchanged
-        Entries that say what is kept already.
+        Entries that say what is kept already; one that is to begin only now says nothing new of what began before.
     missing
         Entries in force that the new list no longer has. They stay, unless the list is taken as the whole of it.
     """
@@ -57,7 +57,7 @@ def difference(kept: Iterable[ListEntry], offered: Iterable[ListEntry], as_of: d
         known = by_statement.get(statement)
         if known is None:
             added.append(entry)
-        elif _content(known) == _content(entry):
+        elif _content(known) == _content(_with_start_of(known, entry, as_of)):
             unchanged.append(known)
         else:
             revised.append((known, entry))
@@ -67,6 +67,12 @@ def difference(kept: Iterable[ListEntry], offered: Iterable[ListEntry], as_of: d
 
 def _statement(entry: ListEntry) -> _Content:
     return (entry.risk_list, entry.subject, entry.reason_code, entry.source)
+
+
+def _with_start_of(known: ListEntry, entry: ListEntry, as_of: datetime) -> ListEntry:
+    """Let an entry that is to begin only now keep the start of what is in force already, unless it would decay anew."""
+    keeps_start = known.starts_at <= entry.starts_at == as_of and entry.half_life_days is None
+    return replace(entry, starts_at=known.starts_at) if keeps_start else entry
 
 
 def _content(entry: ListEntry) -> _Content:
