@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from membergate.deciding.policy import Policy, counterfactual, decide
+from membergate.deciding.policy import Policy, Refusal, counterfactual, decide
 from membergate.domain.decision import Decision
-from membergate.domain.disposition import FULL_ADMISSIONS, Checkpoint
+from membergate.domain.disposition import FULL_ADMISSIONS, Checkpoint, Disposition
 from membergate.domain.instants import format_instant
 from membergate.domain.labels import SAMPLED_GRADE
 from membergate.learning.features import CATALOGUE
@@ -18,11 +18,12 @@ from membergate.learning.model import IdentificationModel
 from membergate.operations.admission import Case, draw
 from membergate.operations.history import History
 from membergate.operations.without_labels import Later
-from membergate.verification.card import CardFeature, Explanations, ModelCard
+from membergate.verification.card import CardFeature, Conduct, Explanations, Materiality, ModelCard
 from membergate.verification.reviewers import Opinion, ReviewerAgreement, measure_reviewers
 
 MOST_ASKED = 200
 """Decisions whose explanations are tried at most: finding a way out costs most of a decision."""
+_DAYS_A_YEAR = 365.0
 
 
 def model_card(model: IdentificationModel, later: Later) -> ModelCard:
@@ -48,6 +49,43 @@ def model_card(model: IdentificationModel, later: Later) -> ModelCard:
         parts_left_out=tuple(part.name for part in fields(parts) if not getattr(parts, part.name)),
         notes=model.notes,
     )
+
+
+def materiality(policy: Policy, decided: Sequence[tuple[Case, Decision]], merchant_share: float | None) -> Materiality:
+    """Say what hangs on a door: whom it may keep out by itself, and the money of a year's applicants.
+
+    Parameters
+    ----------
+    policy
+        The policy that is verified.
+    decided
+        The applications that it has decided, in the order of submission.
+    merchant_share
+        Estimated share of merchants among all applicants, in [0, 1]; None where unknown.
+    """
+    economics = policy.economics
+    days = (decided[-1][1].as_of - decided[0][1].as_of) / timedelta(days=1) if decided else 0.0
+    a_year = len(decided) * _DAYS_A_YEAR / days if days else 0.0
+    keeps_out = economics is not None or any(rule.at_least is Disposition.DENY for rule in policy.rules)
+    loss = None if economics is None else economics.merchant_loss_minor
+    return Materiality(
+        tier="low" if not keeps_out else "high" if policy.refusal is Refusal.AUTOMATIC else "medium",
+        applications_a_year=a_year,
+        value_minor=None if economics is None else economics.genuine_value_minor,
+        loss_minor=loss,
+        at_stake_minor=None if loss is None or merchant_share is None else a_year * merchant_share * loss,
+        operator_cap=policy.operator_cap,
+    )
+
+
+def conduct(decided: Sequence[tuple[Case, Decision]]) -> Conduct:
+    """Count the decisions, and those that a source at fault took part in."""
+    return Conduct(len(decided), sum(decision.degraded for _, decision in decided))
+
+
+def reasons_of(decided: Sequence[tuple[Case, Decision]]) -> dict[str, tuple[str, ...]]:
+    """Give each application's reason codes, strongest first."""
+    return {case.application.application_id: tuple(decision.reason_codes) for case, decision in decided}
 
 
 def try_explanations(policy: Policy, decided: Sequence[tuple[Case, Decision]]) -> Explanations:

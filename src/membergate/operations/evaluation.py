@@ -61,6 +61,12 @@ class Evaluated:
     table: FeatureTable
     hindsight: Hindsight
 
+    @property
+    def sample_rows(self) -> NDArray[np.int64]:
+        """Where the sample's applications stand among everything that was decided, shape (n,)."""
+        row_of = {case.application.application_id: row for row, (case, _) in enumerate(self.decided)}
+        return np.array([row_of[name] for name in self.sample.application_ids.tolist()], dtype=np.int64)
+
 
 def measuring_desk(workspace: Workspace, history: History, model_version: str, policy: Policy) -> AdmissionDesk:
     """Set up a desk whose decisions are only counted.
@@ -119,6 +125,18 @@ def unmet(history: History, model: IdentificationModel, applications: Applicatio
     operators = np.array([by_now.get(account, account) for account in applications.account_ids], dtype=np.str_)
     trained = np.array([by_now.get(account, account) for account in model.lineage.accounts], dtype=np.str_)
     return applications.take(_is_unmet(applications, operators, trained, model))
+
+
+def learned_from(history: History, model: IdentificationModel) -> tuple[FeatureTable, Labelling]:
+    """Give the applications that the model learned from, with the labels that it knew."""
+    past = history.applications(until=model.lineage.trained_until)
+    past = past.take(np.isin(past.account_ids, model.lineage.accounts))
+    by_then = history.links.operators_as_of(model.lineage.as_of)
+    accounts = past.account_ids.tolist()
+    labels = LabelSet(history.labels(model.lineage.as_of)).lay(
+        accounts, [by_then.get(account, account) for account in accounts]
+    )
+    return history.features(past.spine, history.operators(past.spine), model.norms, model.features), labels
 
 
 def _is_unmet(

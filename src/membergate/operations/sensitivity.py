@@ -12,11 +12,9 @@ from membergate.deciding.policy import Policy, decide
 from membergate.domain.disposition import Checkpoint
 from membergate.domain.evidence import Evidence
 from membergate.learning.features import FeatureTable
-from membergate.learning.model import IdentificationModel, LabelSet
 from membergate.learning.model.clusters import MIN_SAMPLES, RegionClustering
 from membergate.learning.model.labelling import Labelling
 from membergate.operations.admission import AdmissionDesk, Case, draw
-from membergate.operations.history import History
 from membergate.operations.testimony import Witnesses
 from membergate.verification.sample import EvaluationSample
 from membergate.verification.sensitivity import SensitivityRow, Variation, measure_sensitivity
@@ -29,7 +27,13 @@ merchant, which moves every threshold of the probability."""
 
 
 def try_parameters(
-    desk: AdmissionDesk, sample: EvaluationSample, table: FeatureTable, cases: Sequence[Case], *, seed: int
+    desk: AdmissionDesk,
+    learned: tuple[FeatureTable, Labelling],
+    sample: EvaluationSample,
+    table: FeatureTable,
+    cases: Sequence[Case],
+    *,
+    seed: int,
 ) -> tuple[SensitivityRow, ...]:
     """Move one parameter at a time, and measure what becomes of full admissions.
 
@@ -39,34 +43,35 @@ def try_parameters(
     ----------
     desk
         The door that is verified.
-    sample
-        The labelled applications, n of them.
-    table, cases
-        Features of applications, the sample's among them, and what was witnessed about each.
+    learned
+        What its model learned from: features of applications, and the labels that it knew.
+    sample, table, cases
+        The labelled applications, their features, and what was witnessed about each, row by row.
     seed
         Seed of clustering and bootstrap.
     """
-    row_of = {case.application.application_id: row for row, case in enumerate(cases)}
-    rows = np.array([row_of[name] for name in sample.application_ids.tolist()], dtype=np.int64)
-    asked, table = [cases[row] for row in rows.tolist()], table.take(rows)
-    variations = [*_with_other_clusters(desk, table, asked, seed), *_with_other_losses(desk.policy, asked)]
+    variations = [*_with_other_clusters(desk, learned, table, cases, seed), *_with_other_losses(desk.policy, cases)]
     return measure_sensitivity(sample, variations, seed=seed)
 
 
 def _with_other_clusters(
-    desk: AdmissionDesk, table: FeatureTable, cases: Sequence[Case], seed: int
+    desk: AdmissionDesk,
+    learned: tuple[FeatureTable, Labelling],
+    table: FeatureTable,
+    cases: Sequence[Case],
+    seed: int,
 ) -> Iterator[Variation]:
     model = desk.model
     if not model.settings.parts.clusters or not len(table.spine):
         return
-    learned, labels = _learned_from(desk.history, model)
+    known, labels = learned
     tried = [("reach of a neighbourhood (eps)", factor, RegionClustering(reach=factor)) for factor in REACHES]
     tried += [
         ("fewest neighbours (min_samples)", factor, RegionClustering(min_samples=round(MIN_SAMPLES * factor)))
         for factor in NEIGHBOURS
     ]
     for parameter, factor, clustering in tried:
-        moved = model.groundwork.reclustered(learned, labels, np.random.default_rng(seed), clustering)
+        moved = model.groundwork.reclustered(known, labels, np.random.default_rng(seed), clustering)
         other = replace(model, groundwork=moved)
         witnesses = Witnesses(table, other.witness(table), other, desk.model_version)
         found = [
@@ -74,18 +79,6 @@ def _with_other_clusters(
             for row, case in enumerate(cases)
         ]
         yield Variation(parameter, factor, _decided(desk.policy, cases, found))
-
-
-def _learned_from(history: History, model: IdentificationModel) -> tuple[FeatureTable, Labelling]:
-    """Give the applications that the model learned from, with the labels that it knew."""
-    past = history.applications(until=model.lineage.trained_until)
-    past = past.take(np.isin(past.account_ids, model.lineage.accounts))
-    by_then = history.links.operators_as_of(model.lineage.as_of)
-    accounts = past.account_ids.tolist()
-    labels = LabelSet(history.labels(model.lineage.as_of)).lay(
-        accounts, [by_then.get(account, account) for account in accounts]
-    )
-    return history.features(past.spine, history.operators(past.spine), model.norms, model.features), labels
 
 
 def _with_other_losses(policy: Policy, cases: Sequence[Case]) -> Iterator[Variation]:

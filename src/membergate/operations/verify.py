@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -13,18 +15,29 @@ from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
-from membergate.operations.carding import model_card, reviewer_agreement, try_explanations
-from membergate.operations.evaluation import Evaluated, evaluate, measuring_desk, unmet
+from membergate.operations.carding import (
+    conduct,
+    materiality,
+    model_card,
+    reasons_of,
+    reviewer_agreement,
+    try_explanations,
+)
+from membergate.operations.evaluation import Evaluated, evaluate, learned_from, measuring_desk, unmet
 from membergate.operations.exploration import explored
 from membergate.operations.history import History
 from membergate.operations.policies import policy_file_name, read_policy
+from membergate.operations.rivals import try_rivals
 from membergate.operations.sensitivity import try_parameters
 from membergate.operations.without_labels import measure_drift_since, verify_without_labels
 from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
 from membergate.verification.certificate import Terms
+from membergate.verification.confusion import find_confusion
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, to_json
 
+COMPUTES = ("duckdb", "numba", "numpy", "scikit-learn", "scipy")
+"""Libraries whose version may move a figure."""
 UNCAPPED = 1_000
 """Operator cap that a policy without one is certified at: the certificate then wants a very large sample."""
 
@@ -107,7 +120,7 @@ def verify(
         produced_at=clock(),
         observed_until=end,
         seed=desk.model.settings.seed,
-        lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest},
+        lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest} | _software(),
         split=evaluated.split,
         surroundings=_surroundings(workspace, desk, evaluated, end),
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
@@ -116,21 +129,34 @@ def verify(
     return _kept(workspace, version, report, judgement)
 
 
+def _software() -> dict[str, str]:
+    """Name what computed the figures, so that they can be computed again."""
+    return {name: metadata.version(name) for name in ("membergate", *COMPUTES)} | {"python": platform.python_version()}
+
+
 def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluated, end: datetime) -> Surroundings:
     """Measure what the labelled sample does not tell."""
     history, model, later, seed = desk.history, desk.model, evaluated.later, desk.model.settings.seed
     earlier = history.applications(until=model.lineage.trained_until)
+    learned, rows = learned_from(history, model), evaluated.sample_rows
+    table = evaluated.table.take(rows)
+    without_labels = verify_without_labels(desk, later, seed=seed)
+    share = without_labels.powered[0].powered.value if without_labels.powered else None
     return Surroundings(
         card=model_card(model, later),
-        without_labels=verify_without_labels(desk, later, seed=seed),
+        without_labels=without_labels,
         drift=measure_drift_since(history, model, unmet(history, model, earlier), later, seed=seed),
         explored=explored(workspace, history),
         explanations=try_explanations(desk.policy, evaluated.decided),
         hindsight=evaluated.hindsight,
         reviewers=reviewer_agreement(history, end, seed=seed),
         sensitivity=try_parameters(
-            desk, evaluated.sample, evaluated.table, [case for case, _ in evaluated.decided], seed=seed
+            desk, learned, evaluated.sample, table, [evaluated.decided[row][0] for row in rows.tolist()], seed=seed
         ),
+        materiality=materiality(desk.policy, evaluated.decided, share),
+        rivals=try_rivals(model, learned, evaluated.sample, table, seed=seed),
+        confusion=find_confusion(evaluated.sample, reasons_of(evaluated.decided)),
+        conduct=conduct(evaluated.decided),
         currency=history.warehouse.currency,
     )
 

@@ -14,7 +14,7 @@ from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS
 from membergate.engine import HDBSCAN, OPTICS, KDistance, LocalOutlierFactor
 from membergate.learning.features import FeatureTable
 from membergate.learning.model import IdentificationModel
-from membergate.learning.model.clusters import MIN_SAMPLES, SUSPICIOUS_FROM, RegionClustering
+from membergate.learning.model.clusters import MIN_SAMPLES, SUSPICIOUS_FROM, RegionClustering, TypedClusters
 from membergate.learning.model.groundwork import Sight
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import Applications, History
@@ -72,7 +72,10 @@ def verify_without_labels(desk: AdmissionDesk, later: Later, *, seed: int) -> Wi
     sight = desk.model.groundwork.see(later.table.take(rows))
     operators = later.population.operator_ids[rows]
     return WithoutLabels(
-        regions=tuple(measure_region(region, RegionClustering(), seed=seed) for region in _regions(sight, operators)),
+        regions=tuple(
+            measure_region(region, RegionClustering(), seed=seed)
+            for region in _regions(sight, operators, desk.model.groundwork.clusters)
+        ),
         agreements=_agreements(sight, later.risk_score[rows], seed),
         score_controls=control_score(
             later.risk_score, _irrelevant(later.applications), later.population.operator_ids, seed=seed
@@ -128,10 +131,13 @@ def _some(operator_ids: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
     return np.flatnonzero(rank < np.sort(rank)[MOST_ROWS])
 
 
-def _regions(sight: Sight, operators: NDArray[np.str_]) -> list[Region]:
+def _regions(sight: Sight, operators: NDArray[np.str_], clusters: TypedClusters) -> list[Region]:
     regions = []
     is_suspicious = sight.prior >= SUSPICIOUS_FROM
-    for name, inside in (("suspicious", is_suspicious), ("other", ~is_suspicious)):
+    for name, inside, learned in (
+        ("suspicious", is_suspicious, clusters.suspicious),
+        ("other", ~is_suspicious, clusters.rest),
+    ):
         placement = sight.placement
         regions.append(
             Region(
@@ -140,6 +146,7 @@ def _regions(sight: Sight, operators: NDArray[np.str_]) -> list[Region]:
                 operators[inside],
                 placement.cluster_ids[inside],
                 placement.merchant_share[inside],
+                None if learned.clusterer is None else float(learned.clusterer.eps),
             )
         )
     return regions

@@ -64,6 +64,43 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Materiality:
+    """What hangs on the door: how much verification it deserves.
+
+    Parameters
+    ----------
+    tier
+        `high` where the policy may refuse or terminate by itself; `medium` where a person stands before every refusal;
+        `low` where nothing it says keeps anybody out.
+    applications_a_year
+        At the pace of the applications that were decided here.
+    value_minor, loss_minor
+        Yearly contribution of a genuine member, and yearly loss from a merchant, as the policy states them, in minor
+        units; None where it weighs no money.
+    at_stake_minor
+        Merchants among a year's applicants, at the estimated share, times the loss from one: what an open door would
+        lose; None where either is unknown.
+    operator_cap
+        Accounts of one operator that may hold membership; None for no limit.
+    """
+
+    tier: str
+    applications_a_year: float
+    value_minor: float | None
+    loss_minor: float | None
+    at_stake_minor: float | None
+    operator_cap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How the door fared on the applications decided here: how many, and how many with a source at fault."""
+
+    decided: int
+    degraded: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanations:
     """How the reasons and ways out of decisions fare, on those not admitted in full.
 

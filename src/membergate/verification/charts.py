@@ -6,6 +6,7 @@ so a page with a strict content security policy shows them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -237,6 +238,13 @@ def _shape(mark: Mark, x: float, y: float, *, is_grouped: bool = False) -> str:
 
 def _value(given: Measurement | float) -> float | None:
     return given.value if isinstance(given, Measurement) else given
+
+
+def round_ticks(reach: float, most: int) -> tuple[float, ...]:
+    """Choose round values from 0 up to `reach` (> 0), at most `most` of them beside 0."""
+    power = 10.0 ** math.floor(math.log10(reach / most))
+    step = next(power * factor for factor in (1.0, 2.0, 5.0, 10.0, 20.0) if reach / (power * factor) <= most)
+    return tuple(round(step * at, 9) for at in range(int(reach / step + 1e-9) + 1))
 
 
 def _ticks(low: float, high: float) -> tuple[float, ...]:

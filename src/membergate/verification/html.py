@@ -10,8 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from membergate.domain.disposition import LADDERS, Checkpoint
-from membergate.verification import plots, row_plots
+from membergate.verification import plots, row_plots, structure_plots
 from membergate.verification.report import Report
+from membergate.verification.structure import RegionStructure
+from membergate.verification.unlabelled import WithoutLabels
 from membergate.verification.wording import decimal, percent, percent_interval, points, points_interval
 
 _TEMPLATES = PackageLoader("membergate.verification")
@@ -45,6 +47,23 @@ def to_html(report: Report) -> str:
     }
     style = _TEMPLATES.get_source(environment, "report.css")[0]
     metrics = report.metrics
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        style=Markup(style),  # noqa: S704 -- our own file
+        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        plots=_plots(report),
+        sought=_sought(report.surroundings.without_labels),
+        headline=[(words, scope, figure) for words, scope, figure in _HEADLINE],
+        policy_names=_POLICY_NAMES,
+        grade_words=_GRADE_WORDS,
+        dispositions=[disposition.value for disposition in LADDERS[Checkpoint.ADMISSION]],
+        groups=[(kind, list(rows)) for kind, rows in groupby(metrics.groups, key=lambda row: row.kind)],
+    )
+
+
+def _plots(report: Report) -> dict[str, Markup]:
+    """Draw every plot that stands once in the page."""
+    metrics = report.metrics
     candidate, card, without_labels = metrics.outcomes[0], report.surroundings.card, report.surroundings.without_labels
     overall = (
         candidate.rates["full"].genuine_admission,
@@ -60,14 +79,13 @@ def to_html(report: Report) -> str:
         "drift": row_plots.drift_bars(report.surroundings.drift, {f.id: f.name for f in card.features} if card else {}),
         "plan": row_plots.plan_bars(without_labels.plan if without_labels else ()),
     }
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        style=Markup(style),  # noqa: S704 -- our own file
-        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        plots={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 -- drawn here, words escaped
-        headline=[(words, scope, figure) for words, scope, figure in _HEADLINE],
-        policy_names=_POLICY_NAMES,
-        grade_words=_GRADE_WORDS,
-        dispositions=[disposition.value for disposition in LADDERS[Checkpoint.ADMISSION]],
-        groups=[(kind, list(rows)) for kind, rows in groupby(metrics.groups, key=lambda row: row.kind)],
-    )
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 -- drawn here, words escaped
+
+
+def _sought(without_labels: WithoutLabels | None) -> list[tuple[RegionStructure, Markup, Markup]]:
+    """Draw how clusters were sought in each region."""
+    return [
+        (region, Markup(structure_plots.neighbour_distances(region)), Markup(structure_plots.reachability(region)))  # noqa: S704 -- drawn here
+        for region in (without_labels.regions if without_labels else ())
+        if region.distances
+    ]

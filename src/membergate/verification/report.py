@@ -10,8 +10,9 @@ import numpy as np
 
 from membergate.domain.instants import format_instant
 from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
-from membergate.verification.card import Explanations, Finding, ModelCard, findings_of
+from membergate.verification.card import Conduct, Explanations, Finding, Materiality, ModelCard, findings_of
 from membergate.verification.certificate import CertificateReport, Terms, certify
+from membergate.verification.confusion import ConfusionZone
 from membergate.verification.drift import Drift
 from membergate.verification.fixed_sequence import SequenceReport, certify_doors
 from membergate.verification.gate import GateJudgement, GateRules, judge
@@ -21,6 +22,7 @@ from membergate.verification.metrics import SCOPES, Metrics, measure
 from membergate.verification.over_time import Period, measure_over_time
 from membergate.verification.refusals import RefusalCertificate, certify_refusals
 from membergate.verification.reviewers import ReviewerAgreement
+from membergate.verification.rivals import RivalRow
 from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
 from membergate.verification.selective_labels import SelectiveEstimates
@@ -81,6 +83,14 @@ class Surroundings:
         Whether reviewers agree.
     sensitivity
         What other parameters would make of the door.
+    materiality
+        What hangs on the door.
+    rivals
+        What other ways of ordering the applicants make of the same sample.
+    confusion
+        The labelled applicants about whom the door is most wrong.
+    conduct
+        How often a source was at fault.
     currency
         Of the amounts of money; "" where there are none.
     """
@@ -93,6 +103,10 @@ class Surroundings:
     hindsight: Hindsight | None = None
     reviewers: ReviewerAgreement | None = None
     sensitivity: tuple[SensitivityRow, ...] | None = None
+    materiality: Materiality | None = None
+    rivals: tuple[RivalRow, ...] | None = None
+    confusion: ConfusionZone | None = None
+    conduct: Conduct | None = None
     currency: str = ""
 
 

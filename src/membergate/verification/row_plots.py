@@ -65,9 +65,7 @@ def drift_bars(drift: Drift | None, names: Mapping[str, str]) -> str:
         for row in shown
     ]
     reach = 1.1 * max(max(row.index, row.critical) for row in shown)
-    step = next(each for each in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0) if reach / each <= 6)  # noqa: PLR2004
-    ticks = tuple(round(step * i, 6) for i in range(int(reach / step) + 1))
-    axis = Axis(0.0, reach, _NAME_WIDTH, charts.WIDTH - 92, ticks)
+    axis = Axis(0.0, reach, _NAME_WIDTH, charts.WIDTH - 92, charts.round_ticks(reach, 6))
     described = "; ".join(f"{row.name}: {row.index:.3f}, critical {row.critical:.3f}" for row in shown)
     title = "Population stability index"
     return _rows(
@@ -86,8 +84,7 @@ def plan_bars(plan: Sequence[PlanRow]) -> str:
         for row in plan
     ]
     reach = 1.1 * max(row.uniform for row in plan)
-    step = next(each for each in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if reach / each <= 7)  # noqa: PLR2004
-    axis = Axis(0.0, reach, 130.0, charts.WIDTH - 92, tuple(round(step * i, 6) for i in range(int(reach / step) + 1)))
+    axis = Axis(0.0, reach, 130.0, charts.WIDTH - 92, charts.round_ticks(reach, 7))
     described = "; ".join(f"{row.reviews} reviews: {percent(row.active)}" for row in plan)
     title = "Expected half-width of the 95% interval of the merchant share"
     return _rows("plan", "What further reviews buy", described, rows, axis, title, [active, uniform], _percent)

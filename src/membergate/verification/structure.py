@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from membergate.engine import KDistance
+from membergate.engine import OPTICS, KDistance
 from membergate.engine.validity import NullTest, agreement, cluster_stability, density_validity, permuted_null
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,11 @@ FEWEST_PLACED = 20
 """Rows below which a cluster is listed, and not judged."""
 TIER_ENDS = (0.80, 0.95)
 """Quantiles that part the risk tiers: the lower four fifths, the next 15%, the highest 5%."""
+CURVE_POINTS = 101
+MOST_BARS = 240
+"""Points of a curve of distances, and bars of a reachability plot, in the report."""
 _NEIGHBOURS = 10
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Region:
         The model's cluster of each row, shape (n,); "" is noise.
     merchant_share
         What labels say of each row's cluster, shape (n,), in [0, 1]; NaN where nothing.
+    reach
+        The reach of a neighbourhood (eps) that the model chose when it learned; None where it found no clusters.
     """
 
     name: str
@@ -62,6 +68,7 @@ class Region:
     operator_ids: NDArray[np.str_]
     cluster_ids: NDArray[np.str_]
     merchant_share: Floats
+    reach: float | None = None
 
     def sampled(self, most: int, generator: np.random.Generator) -> Region:
         """Keep whole operators up to about so many rows."""
@@ -76,6 +83,7 @@ class Region:
             self.operator_ids[kept],
             self.cluster_ids[kept],
             self.merchant_share[kept],
+            self.reach,
         )
 
 
@@ -134,13 +142,30 @@ class ClusterRow:
 
 @dataclass(frozen=True, slots=True)
 class RegionStructure:
-    """What was found in one region."""
+    """What was found in one region.
+
+    Parameters
+    ----------
+    region, rows, operators
+        Which region, and what was looked at.
+    nulls, clusters
+        Tests against permuted tables, and the stability of the model's clusters.
+    reach
+        The reach of a neighbourhood (eps) that the model chose when it learned; None where it found no clusters.
+    distances
+        Distance to the tenth neighbour at even shares of the rows, ascending.
+    reachability
+        OPTICS's reachability in its order, from even parts of it the largest; what nothing reaches is left out.
+    """
 
     region: str
     rows: int
     operators: int
     nulls: tuple[Null, ...]
     clusters: tuple[ClusterRow, ...]
+    reach: float | None = None
+    distances: tuple[float, ...] = ()
+    reachability: tuple[float, ...] = ()
 
     @property
     def placed(self) -> int:
@@ -209,6 +234,9 @@ def measure_region(region: Region, clusterer: Any, *, seed: int) -> RegionStruct
         clusters=tuple(
             _cluster_row(region, str(name), float(jaccard)) for name, jaccard in zip(names, stability, strict=True)
         ),
+        reach=region.reach,
+        distances=_distances(region.rows),
+        reachability=_reachability(region.rows),
     )
 
 
@@ -248,6 +276,21 @@ def _nulls(rows: Floats, clusterer: Any, seed: int) -> tuple[Null, ...]:
 def _null(name: str, test: NullTest) -> Null:
     z = float(test.z_score) if np.isfinite(test.z_score) else None
     return Null(name, test.value, test.null_mean, test.null_deviation, z, test.p_value, test.n_tables)
+
+
+def _distances(rows: Floats) -> tuple[float, ...]:
+    """Give the distance to the tenth neighbour at even shares of the rows."""
+    found = -KDistance(n_neighbors=_NEIGHBOURS).fit(rows).score_samples(rows)
+    return tuple(np.quantile(found, np.linspace(0.0, 1.0, CURVE_POINTS)).round(_DIGITS).tolist())
+
+
+def _reachability(rows: Floats) -> tuple[float, ...]:
+    """Give OPTICS's reachability in its order, thinned so that no ridge between two valleys is lost."""
+    found = OPTICS(min_samples=_NEIGHBOURS).fit(rows)
+    ordered = found.reachability_[found.ordering_]
+    ordered = ordered[np.isfinite(ordered)]
+    parts = np.array_split(ordered, min(MOST_BARS, len(ordered)) or 1)
+    return tuple(float(part.max().round(_DIGITS)) for part in parts if len(part))
 
 
 def _cluster_row(region: Region, name: str, jaccard: float) -> ClusterRow:

@@ -53,6 +53,43 @@ def test_every_part_is_measured(report: Report) -> None:
     assert beyond.explored is None  # nothing is on record
 
 
+def test_rivals_stand_beside_the_score_on_the_same_sample(report: Report) -> None:
+    """Five jurors, economics, clustering and trees from the same labels, best first, each with a paired lead."""
+    rows = report.surroundings.rivals
+    assert rows is not None
+    assert len(rows) == 8
+    assert [row.name for row in rows if row.asks_labels] == ["boosted trees, same features and labels"]
+    precisions = [row.average_precision.value for row in rows]
+    assert precisions == sorted(precisions, key=lambda value: -(value or 0.0))
+    own = report.metrics.average_precision
+    for row in rows:
+        assert own.value is not None
+        assert row.average_precision.value is not None
+        assert row.precision_lead.value == pytest.approx(own.value - row.average_precision.value)
+        assert row.precision_lead.n == own.n
+
+
+def test_the_first_sections_say_what_hangs_on_the_door(report: Report) -> None:
+    """Materiality, the hardest cases, conduct, software, and how far a neighbourhood reaches are in the report."""
+    beyond = report.surroundings
+    assert beyond.materiality is not None
+    assert beyond.materiality.tier == "high"
+    assert beyond.materiality.applications_a_year > 500
+    assert beyond.materiality.at_stake_minor is not None
+    assert beyond.materiality.at_stake_minor > 0
+    assert beyond.confusion is not None
+    assert beyond.confusion.genuine + beyond.confusion.merchants >= report.metrics.evidence.sampled
+    assert beyond.conduct is not None
+    assert beyond.conduct.decided > 100
+    assert {"membergate", "python", "numpy"} <= set(report.origin.lineage)
+    assert beyond.without_labels is not None
+    for region in beyond.without_labels.regions:
+        assert region.reach is not None
+        assert region.distances[0] <= region.reach <= region.distances[-1] * 2
+        assert list(region.distances) == sorted(region.distances)
+        assert len(region.reachability) > 50
+
+
 def test_an_honest_market_raises_no_alarm(report: Report) -> None:
     """No column knows the answer, no statement is later than its decision, no row is seen before it happened."""
     hindsight = report.surroundings.hindsight

@@ -1,0 +1,74 @@
+"""Rivals are measured on the same rows and draws as the score; the hardest cases are the ones most wrongly treated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from membergate.verification.confusion import MOST_CASES, find_confusion
+from membergate.verification.rivals import Rival, measure_rivals
+from membergate.verification.sample import EvaluationSample
+
+SampleMaker = Callable[..., EvaluationSample]
+
+
+@pytest.fixture
+def sample(make_sample: SampleMaker) -> EvaluationSample:
+    """Give 400 evenly weighted applicants, a sixth of them merchants, ordered by a fair score."""
+    merchant = np.arange(400) % 6 == 0
+    noise = np.random.default_rng(3).normal(size=400)
+    score = 1 / (1 + np.exp(-(2.0 * merchant + noise)))
+    disposition = np.where(score > 0.85, "deny", np.where(score > 0.7, "trial", "admit"))
+    return make_sample(400, is_merchant=merchant, risk_score=score, disposition=disposition, weight=np.ones(400))
+
+
+def test_a_rival_with_the_same_order_has_no_lead_over_itself(sample: EvaluationSample) -> None:
+    """Any increasing image of the score is the score: leads of exactly 0, in an interval of exactly 0."""
+    same, noise = measure_rivals(
+        sample,
+        [
+            Rival("noise", False, np.random.default_rng(4).random(len(sample))),
+            Rival("the score, otherwise scaled", True, 7 * sample.risk_score**3 - 2),
+        ],
+        seed=0,
+    )
+    assert (same.name, noise.name) == ("the score, otherwise scaled", "noise")
+    for lead in (same.precision_lead, same.admission_lead):
+        assert lead.value == 0
+        assert lead.low in {None, 0.0}
+    assert noise.precision_lead.low is not None
+    assert noise.precision_lead.low > 0
+
+
+def test_average_precision_is_that_of_scikit_learn(sample: EvaluationSample) -> None:
+    """On evenly weighted rows the figure is the library's."""
+    scores = np.random.default_rng(5).random(len(sample)) + 0.3 * sample.is_merchant
+    (row,) = measure_rivals(sample, [Rival("other", False, scores)], seed=0)
+    assert row.average_precision.value == pytest.approx(average_precision_score(sample.is_merchant, scores))
+
+
+def test_a_strict_rule_that_admits_nobody_gives_no_bound(make_sample: SampleMaker) -> None:
+    """Without a leakage to hold rivals to there is no row."""
+    sample = make_sample(60, is_merchant=np.arange(60) % 6 == 0, baseline_disposition=np.full(60, "deny"))
+    assert measure_rivals(sample, [Rival("other", False, np.arange(60.0))], seed=0) == ()
+
+
+def test_the_hardest_cases_come_first(sample: EvaluationSample) -> None:
+    """Genuine people kept out, the riskiest first; then merchants in full, the safest first; counts are of all."""
+    reasons = {str(name): ("ONE", "TWO") for name in sample.application_ids.tolist()}
+    zone = find_confusion(sample, reasons)
+    genuine = [case for case in zone.cases if not case.is_merchant]
+    merchants = [case for case in zone.cases if case.is_merchant]
+    assert (len(genuine), len(merchants)) == (min(MOST_CASES, zone.genuine_kept_out), MOST_CASES)
+    assert list(zone.cases) == genuine + merchants
+    assert {case.disposition for case in genuine} == {"deny"}
+    assert {case.disposition for case in merchants} == {"admit"}
+    assert [case.risk_score for case in genuine] == sorted((c.risk_score for c in genuine), reverse=True)
+    assert [case.risk_score for case in merchants] == sorted(c.risk_score for c in merchants)
+    assert genuine[0].risk_score == sample.risk_score[~sample.is_merchant].max()
+    assert zone.genuine_kept_out == int((~sample.is_merchant & (sample.disposition == "deny")).sum())
+    assert zone.genuine + zone.merchants == len(sample)
+    assert all(case.reason_codes == ("ONE", "TWO") for case in zone.cases)
