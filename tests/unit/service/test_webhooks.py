@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from membergate.domain.instants import utc
 from membergate.operations.admission import AdmissionRequest
 from membergate.operations.webhooks import SIGNATURE, add_webhook, is_signed, remove_webhook, signature, webhooks
 from membergate.operations.workspace import Workspace
+from membergate.service import sending
 from membergate.service.sending import Sender
 from membergate.store import OperationalRecord, open_store
 
@@ -132,6 +136,8 @@ def test_what_is_not_signed_by_us(place: Workspace, wall: Wall, receiver: Receiv
     assert not is_signed(hook.secret, b"body", good, 1301.0)
     assert not is_signed(hook.secret, b"body", "t=x,v1=", 1000.0)
     assert not is_signed(hook.secret, b"body", "", 1000.0)
+    assert not is_signed(hook.secret, b"body", "t=1000,v1=é", 1000.0)
+    assert not is_signed(hook.secret, b"body", "t=1000,v1=\udce9", 1000.0)
 
 
 def test_nobody_is_told_of_what_they_did_not_ask_for(
@@ -182,10 +188,84 @@ def test_the_sender_works_by_itself(
     assert len(receiver.came) == 1
 
 
-@pytest.mark.parametrize("url", ["http://shop.example/", "file:///x", "", "https://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/",
+        "file:///x",
+        "",
+        "https://",
+        "https://shop.example:99999/",
+        "https://shop.example:port/",
+        f"https://{'a' * 64}.example/",
+        "https://../",
+        "https://shop.example/bücher",
+        "https://shop.example/a b",
+        "https://anna:word@shop.example/",
+        f"https://shop.example/{'x' * 2_000}",
+    ],
+)
 def test_unsafe_urls_are_refused(place: Workspace, wall: Wall, url: str) -> None:
-    """Only https, but for loopback; and only what there is to tell."""
+    """Only https, but for loopback, that can be asked as it is written; and only what there is to tell."""
     with pytest.raises(BadInputError):
         add_webhook(place, url, by="anna", clock=wall)
     with pytest.raises(BadInputError):
         add_webhook(place, "https://shop.example", events=["everything"], by="anna", clock=wall)
+
+
+def test_a_webhook_that_cannot_be_asked_silences_nobody(
+    place: Workspace, own: OperationalRecord, desk: Any, wall: Wall, receiver: Receiver, capsys: Any
+) -> None:
+    """A URL on record from before URLs were held to this one's rules is an error of its own; the others are told."""
+    bad = replace(add_webhook(place, receiver.url, by="anna", clock=wall), webhook_id="w-0", url="https://shop:99999/")
+    own.outbox.add(bad)
+    sender = Sender(own.outbox, wall, every_s=0.01)
+    sender.start()
+    for account in ("genuine", "reseller"):
+        own.record([desk.decide(AdmissionRequest(account), wall)])
+    for _ in range(500):
+        if len(receiver.came) == 2:
+            break
+        sleep(0.01)
+    sender.stop()
+    assert len(receiver.came) == 2
+    assert own.outbox.count_waiting() == 2
+    assert "Port out of range" in capsys.readouterr().out
+
+
+def test_who_cannot_be_reached_is_tried_once_a_round(
+    place: Workspace, own: OperationalRecord, desk: Any, wall: Wall, receiver: Receiver
+) -> None:
+    """Of fifty messages for somebody who does not answer one is tried, so that the others need not wait for it."""
+    add_webhook(place, "http://127.0.0.1:9/", by="anna", clock=wall)
+    add_webhook(place, receiver.url, by="anna", clock=wall)
+    own.record([desk.decide(AdmissionRequest(account), wall) for account in ("genuine", "reseller", "silent")])
+    sender = Sender(own.outbox, wall)
+    assert sender.send_due() == 3
+    wall.now += timedelta(minutes=2)
+    assert sorted(message.attempts for message in own.outbox.due(wall())) == [0, 0, 1]
+
+
+def test_a_receiver_that_drips_is_cut_off(
+    place: Workspace, own: OperationalRecord, desk: Any, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then keeps no connection open for ever."""
+    monkeypatch.setattr(sending, "_ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                for letter in b"HTTP/1.1 " * 100:
+                    connection.send(bytes([letter]))
+                    sleep(0.02)
+
+        dripping = Thread(target=drip)
+        dripping.start()
+        add_webhook(place, f"http://127.0.0.1:{listening.getsockname()[1]}/", by="anna", clock=wall)
+        own.record([desk.decide(AdmissionRequest("genuine"), wall)])
+        began = monotonic()
+        assert Sender(own.outbox, wall).send_due() == 0
+        assert monotonic() - began < 5
+        dripping.join()
+    assert own.outbox.count_waiting() == 1
