@@ -202,6 +202,6 @@ def load(*, workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption 
         return
     print_table("Events loaded", ("table", ">events"), done.taken.items())
     say(f"waiting for a row that they hang from: {done.waiting}")
-    for table in done.report.tables if done.report else ():
+    for table in (table for report in done.reports for table in report.tables):
         for reason, rows in table.quarantined.items():
             say(f"{table.table}: {rows} rows in quarantine ({reason})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +28,8 @@ from membergate.store.codec import is_storable_id
 _TYPE = re.compile(r"membergate\.([a-z_]{1,40})\.v1")
 _INGESTED_AT = "ingested_at"
 _CLOCK_TOLERANCE = timedelta(seconds=5)
+_Rows = dict[str, list[tuple[int, dict[str, Any]]]]
+"""Rows by table, each with the number of its event."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class TakenUp:
         Events that the warehouse has, by table; rows that it refused are in its quarantine, with reasons.
     waiting
         Events that wait for a row that they hang from, such as an order's line for its order.
-    report
-        The load's own report; None where there was nothing to load.
+    reports
+        The report of each load; none where there was nothing to load.
     """
 
     taken: dict[str, int]
     waiting: int
-    report: LoadReport | None
+    reports: tuple[LoadReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,19 @@ def read_event(event: Any, received_at: datetime) -> InboxEvent:
     row = event.get("data")
     if not isinstance(row, dict):
         raise BadInputError("the data is no row", where="data", allowed="an object with the table's columns")
-    row = {_INGESTED_AT: format_instant(received_at)} | row
+    row = {_INGESTED_AT: format_instant(received_at)} | _of_table(table, row)
     for column in table.readable_columns:
         _check(column, row.get(column.name), received_at, is_announced=table.is_announced)
     return InboxEvent(source, event_id, f"membergate.{table.name}.v1", _json(row), received_at)
+
+
+def _of_table(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Give a row with the columns that its table has: no name of a sender's own may stand in the way of a load."""
+    names = {column.name for column in table.readable_columns}
+    for name in row.keys() - names:
+        if name.casefold() in names:
+            raise BadInputError(f"{name!r:.60} is no column", where=f"data.{name.casefold()}", allowed=name.casefold())
+    return {name: value for name, value in row.items() if name in names}
 
 
 def take(record: OperationalRecord, events: Sequence[Any], *, at: datetime) -> list[EventAnswer]:
@@ -177,7 +188,8 @@ def _release_if_cancelled(record: OperationalRecord, event: InboxEvent, at: date
 def load_events(workspace: Workspace, *, clock: Clock) -> TakenUp:
     """Load the events that wait into the warehouse; one that hangs from a row that is not there yet goes on waiting.
 
-    A crash in between does no harm: what was loaded is known again, and what was not goes on waiting.
+    However many wait, they are looked at some at a time, and again for as long as something could be loaded. A crash in
+    between does no harm: what was loaded is known again, and what was not goes on waiting.
 
     Raises
     ------
@@ -186,31 +198,46 @@ def load_events(workspace: Workspace, *, clock: Clock) -> TakenUp:
     WorkspaceError
         If the warehouse is busy, or the record does not answer.
     """
+    taken: Counter[str] = Counter()
+    reports: list[LoadReport] = []
     with open_record(workspace) as record:
-        events = record.inbox.waiting()
-        rows: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
-        for number, event in events:
-            rows[_table_of(event)].append((number, json.loads(event.body)))
-        ready = _with_parents(workspace, rows)
-        if not ready:
-            return TakenUp({}, len(events), None)
-        with TemporaryDirectory(prefix="membergate-events-") as folder:
-            for table, found in ready.items():
-                lines = "".join(f"{_json(row)}\n" for _, row in found)
-                (Path(folder) / f"{table}.jsonl").write_text(lines, encoding="utf-8")
-            report = ingest(workspace.root, Path(folder), clock=clock)
-        charge(record.velocity, [(table, row) for table, found in ready.items() for _, row in found], clock())
-        numbers = [number for found in ready.values() for number, _ in found]
-        record.inbox.mark_taken(numbers, at=clock())
-    taken = {table: len(found) for table, found in ready.items()}
-    return TakenUp(taken, len(events) - len(numbers), report)
+        loaded_before = -1
+        while loaded_before < len(reports):
+            loaded_before, after = len(reports), 0
+            while events := record.inbox.waiting(after):
+                after = events[-1][0]
+                ready = _with_parents(workspace, _rows_of(events))
+                if ready:
+                    reports.append(_load(workspace, record, ready, clock))
+                    taken.update({table: len(found) for table, found in ready.items()})
+        return TakenUp(dict(taken), record.inbox.count_waiting(), tuple(reports))
 
 
-def _with_parents(
-    workspace: Workspace, rows: dict[str, list[tuple[int, dict[str, Any]]]]
-) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+def _rows_of(events: Sequence[tuple[int, InboxEvent]]) -> _Rows:
+    rows: _Rows = defaultdict(list)
+    for number, event in events:
+        name = _table_of(event)
+        row = json.loads(event.body)
+        names = {column.name for column in TABLES[name].readable_columns}
+        rows[name].append((number, {column: value for column, value in row.items() if column in names}))
+    return rows
+
+
+def _load(workspace: Workspace, record: OperationalRecord, ready: _Rows, clock: Clock) -> LoadReport:
+    with TemporaryDirectory(prefix="membergate-events-") as folder:
+        for table, found in ready.items():
+            lines = "".join(f"{_json(row)}\n" for _, row in found)
+            (Path(folder) / f"{table}.jsonl").write_text(lines, encoding="utf-8")
+        report = ingest(workspace.root, Path(folder), clock=clock)
+    charge(record.velocity, [(table, row) for table, found in ready.items() for _, row in found], clock())
+    numbers = [number for found in ready.values() for number, _ in found]
+    record.inbox.mark_taken(numbers, at=clock())
+    return report
+
+
+def _with_parents(workspace: Workspace, rows: _Rows) -> _Rows:
     """Leave out rows whose parents are neither in the warehouse nor among the rows."""
-    ready: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    ready: _Rows = {}
     for name, table in TABLES.items():  # parents come before their children
         found = rows.get(name, [])
         if found and table.parent is not None:

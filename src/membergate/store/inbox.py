@@ -66,8 +66,15 @@ class EventInbox:
         with readable_database_errors(self._origin), self._writing.begin() as connection:
             return [connection.execute(self._insert, asdict(event)).rowcount == 1 for event in events]
 
-    def waiting(self, most: int = 100_000) -> tuple[tuple[int, InboxEvent], ...]:
+    def waiting(self, after: int = 0, most: int = 100_000) -> tuple[tuple[int, InboxEvent], ...]:
         """Give the events that the warehouse has not taken, with their numbers, in the order in which they came.
+
+        Parameters
+        ----------
+        after
+            A number; the events with higher ones are given.
+        most
+            How many at a time.
 
         Raises
         ------
@@ -75,7 +82,8 @@ class EventInbox:
             If the database cannot be read.
         """
         columns = [EVENT_INBOX.c[name] for name in ("number", *InboxEvent.__slots__)]
-        query = select(*columns).where(EVENT_INBOX.c.taken_at.is_(None)).order_by(EVENT_INBOX.c.number).limit(most)
+        is_meant = EVENT_INBOX.c.taken_at.is_(None) & (EVENT_INBOX.c.number > after)
+        query = select(*columns).where(is_meant).order_by(EVENT_INBOX.c.number).limit(most)
         with readable_database_errors(self._origin), self._engine.connect() as connection:
             return tuple((row[0], InboxEvent(*row[1:])) for row in connection.execute(query))
 

@@ -13,7 +13,8 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
 from membergate.operations.events import load_events, read_event, take, take_events
 from membergate.operations.workspace import Workspace
-from membergate.store import OperationalRecord, open_store
+from membergate.store import InboxEvent, OperationalRecord, open_store
+from membergate.store.inbox import EventInbox
 
 
 def event(event_id: str, table: str, row: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def order(name: str, account_id: str, at: Any, **more: Any) -> dict[str, Any]:
         ({"data": {"account_id": "a", "registered_at": "2999-01-01"}}, "data.registered_at"),
         ({"data": {"account_id": "a", "registered_at": "2025-01-01", "is_seller": "no"}}, "data.is_seller"),
         ({"data": {"account_id": "a", "registered_at": "2025-01-01", "declared_use": "war"}}, "data.declared_use"),
+        ({"data": {"account_id": "a", "registered_at": "2025-01-01", "ACCOUNT_ID": "b"}}, "data.account_id"),
     ],
 )
 def test_a_bad_event_is_pointed_at(shop: Any, change: dict[str, Any], where: str) -> None:
@@ -108,3 +110,32 @@ def test_a_file_of_events(live: Workspace, shop: Any, tmp_path: Path) -> None:
     assert caught.value.where.endswith("line 2")
     file.write_text(json.dumps(event("1", "accounts", account("x", shop.now))) + "\n")
     assert [a.state for a in take_events(live, file, clock=shop.clock)] == ["accepted"]
+
+
+def test_no_column_of_a_senders_own_stops_a_load(live: Workspace, shop: Any) -> None:
+    """Names and values that no table has are left out, whatever they are, also of what waits from before."""
+    then = shop.now - timedelta(hours=2)
+    strange = {"": 1, 'a"b': 2, "half": "\ud800", "deep": {"a": [1]}, "k" * 9_000: 3}
+    with open_store(live.record) as record:
+        answers = take(record, [event("1", "accounts", account("x-1", then) | strange)], at=shop.now)
+        assert [answer.state for answer in answers] == ["accepted"]
+        older = {"ACCOUNT_ID": "y", **account("x-2", then)}
+        kept = InboxEvent("shop", "2", "membergate.accounts.v1", json.dumps(older), shop.now)
+        assert record.inbox.add([kept]) == [True]
+    loaded = load_events(live, clock=shop.clock)
+    assert (loaded.taken, loaded.waiting) == ({"accounts": 2}, 0)
+
+
+def test_however_many_wait_all_are_loaded(live: Workspace, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time: orphans in front hold nobody up, and a line finds an order that comes after it."""
+    then = shop.now - timedelta(hours=2)
+    line = {"sku_id": "s", "quantity": 1, "net_price_minor": 500, "list_price_minor": 500}
+    lines = [line | {"line_id": f"l-{order_id}", "order_id": order_id} for order_id in ("no-1", "no-2", "z-1", "no-3")]
+    events = [event(f"l-{number}", "order_lines", row) for number, row in enumerate(lines)]
+    events += [event("o", "orders", order("z-1", "z", then)), event("a", "accounts", account("z", then))]
+    with open_store(live.record) as record:
+        take(record, events, at=shop.now)
+    waiting = EventInbox.waiting
+    monkeypatch.setattr(EventInbox, "waiting", lambda inbox, after: waiting(inbox, after, most=2))
+    loaded = load_events(live, clock=shop.clock)
+    assert (loaded.taken, loaded.waiting) == ({"accounts": 1, "orders": 1, "order_lines": 1}, 3)

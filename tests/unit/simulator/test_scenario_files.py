@@ -163,8 +163,8 @@ def test_the_folder_and_its_stream_load_without_a_loss(
     loaded = load_events(workspace, clock=still_clock)
     assert loaded.waiting == 0
     assert sum(loaded.taken.values()) == answers["accepted"] == drifting.events - answers["duplicate"]
-    assert loaded.report is not None
-    assert not any(table.quarantined for table in loaded.report.tables)
+    assert len(loaded.reports) == 1
+    assert not any(table.quarantined for table in loaded.reports[0].tables)
 
 
 @pytest.mark.parametrize(
