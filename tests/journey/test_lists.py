@@ -162,6 +162,21 @@ def test_the_command_line_keeps_lists(run: CommandLine, open_door: Workspace, tm
         ("a.csv", "list,subject_type,key,reason_code,grade\nwatch,cat,x,A,L1\n", "'cat' is no subject_type"),
         ("a.csv", "list,subject_type,key,reason_code,grade\n" + 2 * "watch,phone,x,A,L1\n", "says again"),
         ("a.csv", "list,subject_type,key,reason_code,grade,confidence\nwatch,phone,x,A,L1,much\n", "no number"),
+        ("a.csv", "list,subject_type,key,reason_code,grade\nwatch,phone,x,A,L1,9\n", "more fields than the header"),
+        ("a.csv", f"list,subject_type,key,reason_code,grade\nwatch,phone,{'x' * 140_000},A,L1\n", "at most 131072"),
+        ("a.csv", "list,subject_type,key,reason_code,grade,starts_at\nwatch,phone,x,A,L1,9999-12-31\n", "calendar"),
+        (
+            "a.jsonl",
+            '{"list":"watch","subject_type":"phone","key":"\\ud800","reason_code":"A","grade":"L1"}',
+            "printable",
+        ),
+        ("a.jsonl", '{"list":"watch","subject_type":"phone","key":["x"],"reason_code":"A","grade":"L1"}', "no text"),
+        ("a.jsonl", '{"list":"watch","subject_type":"phone","key":1.0,"reason_code":"A","grade":"L1"}', "no text"),
+        (
+            "a.jsonl",
+            '{"list":"watch","subject_type":"phone","key":"x","reason_code":"A","grade":"L1","source_version":"\\u0000"}',
+            "printable",
+        ),
         ("a.jsonl", "[1]\n", "no JSON object"),
         ("a.jsonl", '{"list": 1}\n', "no subject_type"),
     ],
@@ -203,3 +218,31 @@ def test_sources_are_rated_by_what_accounts_turned_out_to_be(run: CommandLine, o
     rated = json.loads(run("list", "rates", "--json", "--workspace", open_door.root)[1])
     assert {rate["source"]: rate["false_hits"]["value"] for rate in rated} == {"good": 0.0, "bad": 1.0}
     assert all(rate["false_hits"]["low"] < rate["false_hits"]["high"] for rate in rated)
+
+
+@pytest.mark.parametrize("key", ["=cmd|' /C calc'!A0", "+1", "-1", "@x", "'=x", "''", "plain"])
+def test_a_key_that_a_spreadsheet_would_run_is_marked_as_a_text(run: CommandLine, tmp_path: Path, key: str) -> None:
+    """In the CSV it begins with an apostrophe; imported again, it is the key that it was."""
+    place = ("--workspace", tmp_path / "w")
+    said = ("--reason", "AUTOMATION", "--grade", "L1", "--by", "anna", "--source", "s")
+    assert run("list", "add", "watch", "device", *said, *place, "--", key)[0] == 0
+    assert run("list", "export", tmp_path / "a.csv", *place)[0] == 0
+    with (tmp_path / "a.csv").open(newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert row["key"] == (key if key == "plain" else f"'{key}")
+    _, told, _ = run("list", "import", tmp_path / "a.csv", "--source", "s", "--by", "anna", "--json", *place)
+    found = json.loads(told)["difference"]
+    assert ([each["subject"]["key"] for each in found["unchanged"]], found["added"]) == ([key], [])
+
+
+@pytest.mark.parametrize(
+    ("more", "what"), [(("--starts-at", "9999-12-30"), "calendar"), (("--by", "\udcff"), "not printable")]
+)
+def test_what_no_calendar_and_no_text_holds_is_refused(
+    run: CommandLine, tmp_path: Path, more: tuple[str, str], what: str
+) -> None:
+    """An end beyond the year 9999, and a name that is no UTF-8."""
+    said = ("--reason", "AUTOMATION", "--grade", "L1", "--by", "anna", "--workspace", tmp_path / "w")
+    code, _, err = run("list", "add", "watch", "device", "x", *said, *more)
+    assert code == 2
+    assert what in err

@@ -84,6 +84,12 @@ def main() -> None:
         code = _print_misuse(error, as_json=as_json)
     except typer.Abort:
         code = INTERRUPTED
+    except UnicodeEncodeError as error:
+        misread = BadInputError(
+            "an argument holds what UTF-8 cannot carry", where=repr(error.object[:80]), allowed="text in UTF-8"
+        )
+        print_error(misread, as_json=as_json)
+        code = misread.exit_code
     except RuntimeError as error:
         # DuckDB reports a Ctrl-C that strikes during a query in words of its own.
         if "interrupted" not in str(error).lower():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from membergate.domain.errors import BadInputError
 
@@ -35,6 +35,22 @@ def parse_instant(text: str) -> datetime:
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except OverflowError:
         raise BadInputError(f"{text!r} lies outside the calendar in UTC", allowed="years 1 to 9999") from None
+
+
+def days_after(instant: datetime, days: float) -> datetime:
+    """Give the instant so many days later.
+
+    Raises
+    ------
+    BadInputError
+        If the calendar has none.
+    """
+    try:
+        return instant + timedelta(days=days)
+    except OverflowError:
+        raise BadInputError(
+            f"{days:g} days after {format_instant(instant)} lie outside the calendar", allowed="years 1 to 9999"
+        ) from None
 
 
 def format_instant(instant: datetime) -> str:

@@ -140,8 +140,9 @@ class ListEntry:
             raise self._error("this is no id of an entry", "letters, digits, and _ . -, at most 128")
         if not _REASON_CODE.fullmatch(self.reason_code):
             raise self._error(f"{self.reason_code[:80]!r} is no reason code", "capitals, digits and _: RESALE_BULK")
-        for name, text in (("key", self.subject.key), ("source", self.source)):
-            if not 0 < len(text) <= _LONGEST_KEY or "\x00" in text or not text.isprintable():
+        texts = (("key", self.subject.key), ("source", self.source), ("source's version", self.source_version or "-"))
+        for name, text in texts:
+            if not 0 < len(text) <= _LONGEST_KEY or not text.isprintable():
                 raise self._error(f"the {name} is empty, too long or not printable", f"1 to {_LONGEST_KEY} characters")
 
     def _error(self, what: str, allowed: str) -> BadInputError:

@@ -6,17 +6,18 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from membergate.deciding.lists import Difference, difference
 from membergate.domain.errors import BadInputError
-from membergate.domain.instants import Clock, format_instant, parse_instant
+from membergate.domain.instants import Clock, days_after, format_instant, parse_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 from membergate.operations.lists import DEFAULT_DAYS, entry_id_of, open_record, word
+from membergate.operations.spreadsheets import marked, unmarked
 from membergate.operations.workspace import Workspace, write_atomically
 
 REQUIRED = ("list", "subject_type", "key", "reason_code", "grade")
@@ -111,7 +112,7 @@ def export_entries(workspace: Workspace, file: Path) -> int:
         out = StringIO(newline="")
         writer = csv.DictWriter(out, [*REQUIRED, *OPTIONAL, *ONLY_WRITTEN], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: marked(v) if isinstance(v, str) else v for name, v in row.items()} for row in rows)
         text = out.getvalue()
     write_atomically(file, text.encode())
     return len(rows)
@@ -147,13 +148,34 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             if file.suffix == ".csv":
-                yield from csv.DictReader(lines)
+                yield from _csv_rows(file, lines)
                 return
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _object(line, f"{file}, line {number}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError("the list cannot be read", where=str(file), allowed="UTF-8", next_step=str(error)) from None
+    except UnicodeDecodeError as error:
+        raise BadInputError("the list is not UTF-8", where=str(file), allowed="UTF-8", next_step=str(error)) from None
+    except OSError as error:
+        raise BadInputError(f"the list cannot be read: {error.strerror or error}", where=str(file)) from None
+
+
+def _csv_rows(file: Path, lines: TextIO) -> Iterator[Mapping[str, Any]]:
+    reader = csv.DictReader(lines)
+    try:
+        for row in reader:
+            if None in row:
+                raise BadInputError(
+                    "this row has more fields than the header names",
+                    where=f"{file}, line {reader.line_num}",
+                    allowed=f"{len(reader.fieldnames or ())} fields; one with a comma in it stands in quotation marks",
+                )
+            yield {name: unmarked(text) for name, text in row.items() if text is not None}
+    except csv.Error as error:
+        raise BadInputError(
+            f"this is no CSV: {error}",
+            where=f"{file}, after line {reader.line_num}",
+            allowed=f"fields of at most {csv.field_size_limit()} characters, quotation marks in pairs",
+        ) from None
 
 
 def _object(line: str, where: str) -> Mapping[str, Any]:
@@ -167,9 +189,13 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
 
 
 def _entry(row: Mapping[str, Any], source: str, now: datetime) -> ListEntry:
+    for name, value in row.items():
+        is_key_of_its_own = name == "key" and isinstance(value, bool | float)
+        if not isinstance(value, str | int | float) or is_key_of_its_own:
+            raise BadInputError(f"{value!r:.60} is no text", where=name, allowed="a text, in quotation marks")
     said = {name: str(row.get(name) or "") for name in (*REQUIRED, *OPTIONAL)}
     starts_at = parse_instant(said["starts_at"]) if said["starts_at"] else now
-    expires_at = parse_instant(said["expires_at"]) if said["expires_at"] else starts_at + timedelta(days=DEFAULT_DAYS)
+    expires_at = parse_instant(said["expires_at"]) if said["expires_at"] else days_after(starts_at, DEFAULT_DAYS)
     return ListEntry(
         entry_id=entry_id_of("i", format_instant(now), source, *said.values()),
         risk_list=word(RiskList, said["list"], "list"),

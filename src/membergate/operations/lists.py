@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import TypeVar
 
 from membergate.domain.decision import Decision
 from membergate.domain.errors import BadInputError
-from membergate.domain.instants import Clock, format_instant
+from membergate.domain.instants import Clock, days_after, format_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 from membergate.operations.workspace import Workspace
@@ -77,7 +77,7 @@ def add_entry(workspace: Workspace, new: NewEntry, *, by: str, clock: Clock) -> 
     now = clock()
     start = new.starts_at or now
     subject = Subject(word(SubjectType, new.subject_type, "subject"), new.key)
-    review_at = None if new.review_days is None else start + timedelta(days=new.review_days)
+    review_at = None if new.review_days is None else days_after(start, new.review_days)
     said = (new.risk_list, subject.subject_type, subject.key, new.reason_code, new.source, by, format_instant(now))
     entry = ListEntry(
         entry_id=entry_id_of("m", *said),
@@ -90,7 +90,7 @@ def add_entry(workspace: Workspace, new: NewEntry, *, by: str, clock: Clock) -> 
         confidence=new.confidence,
         recorded_at=now,
         starts_at=start,
-        expires_at=start + timedelta(days=new.days),
+        expires_at=days_after(start, new.days),
         review_at=review_at,
     )
     with open_record(workspace) as record:
@@ -152,7 +152,7 @@ def open_record(workspace: Workspace) -> OperationalRecord:
 
 def entry_id_of(kind: str, *said: str) -> str:
     """Name an entry by what it says."""
-    return f"{kind}-" + sha256("|".join(said).encode()).hexdigest()[:24]
+    return f"{kind}-" + sha256("|".join(said).encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def word(words: type[_Word], text: str, where: str) -> _Word:

@@ -82,8 +82,8 @@ class RiskListRecord:
         WorkspaceError
             If the database cannot be written. Nothing was changed.
         """
-        if not by.strip():
-            raise BadInputError("a change of a list needs somebody who made it", allowed="--by NAME")
+        if not by.strip() or not by.isprintable():
+            raise BadInputError("a change of a list needs somebody who made it", allowed="--by NAME, printable")
         if not add and not retract:
             return 0
         told = {"changed_at": at, "changed_by": by, "reason": reason}
