@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection, Request
-from litestar.exceptions import HTTPException, SerializationException
-from litestar.handlers import BaseRouteHandler
+from litestar.exceptions import HTTPException, InternalServerException, SerializationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import Guard, Message, Scope
 
 SECURITY_HEADERS = (
@@ -44,7 +45,9 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:  # else it would run in a thread
         if "*" not in allowed and _host(connection) not in allowed:
             raise HTTPException(
-                status_code=HTTPStatus.MISDIRECTED_REQUEST, detail="this service is not addressed by that host name"
+                status_code=HTTPStatus.MISDIRECTED_REQUEST,
+                detail="this service is not addressed by that host name",
+                extra={"where": "header Host", "next": "membergate serve --allowed-host NAME"},
             )
 
     return guard
@@ -73,9 +76,21 @@ async def only_json(connection: Connection, handler: BaseRouteHandler) -> None:
         raise HTTPException(
             status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             detail=f"the body must be declared as {' or '.join(allowed)}",
+            extra={"where": "header Content-Type", "allowed": ", ".join(allowed)},
         )
     try:
         await Request[Any, Any, Any](connection.scope, connection.receive).json()  # read once, then kept in the scope
+    except RequestEntityTooLarge as error:
+        most = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
+        raise HTTPException(
+            status_code=error.status_code,
+            detail="the body is too long",
+            extra={"where": "body", "allowed": f"at most {most} bytes", "next": "send less at a time"},
+        ) from None
+    except InternalServerException:  # the framework's word for a client that has gone away
+        raise HTTPException(
+            status_code=HTTPStatus.BAD_REQUEST, detail="the client went away before the whole body had come"
+        ) from None
     except SerializationException as error:
         raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail=f"the body is no JSON: {error}") from None
     except UnicodeDecodeError:

@@ -20,6 +20,8 @@ _TIMEOUT_S = 5
 _KEYS_LAST_S = 300
 _LEEWAY_S = 10
 _MOST_ROLES = 100
+_LONGEST_NAME = 255
+"""What OpenID Connect allows a subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ class IdentityProvider:
         except (jwt.PyJWTError, ValueError):
             return None
         scopes = frozenset().union(*(SCOPES_OF[role] for role in _roles(claims.get(settings.roles_claim))))
-        return Principal(f"{claims['sub']}", scopes) if claims["sub"] else None
+        name = str(claims["sub"])
+        is_name = bool(name.strip()) and len(name) <= _LONGEST_NAME and name.isprintable()
+        return Principal(name, scopes) if is_name else None
 
     def _client(self) -> jwt.PyJWKClient:
         with self._lock:
@@ -132,4 +136,5 @@ def _roles(claim: Any) -> set[Role]:
     """Read the roles that a claim lists; words that mean nothing here are left out."""
     words = claim.split() if isinstance(claim, str) else claim
     known = set(Role)
-    return {Role(word) for word in words[:_MOST_ROLES] if word in known} if isinstance(words, list) else set()
+    listed = words[:_MOST_ROLES] if isinstance(words, list) else []
+    return {Role(word) for word in listed if isinstance(word, str) and word in known}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
@@ -82,16 +83,17 @@ def answer_membergate_error(_request: Request[Any, Any, Any], error: MembergateE
     return problem(status, **error.as_record())
 
 
-def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """Answer what the framework refuses: no such route, no such method, a body that is no JSON or too long."""
     if isinstance(error, ValidationException):
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code=BadInputError.code, **_pointed(error))
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code=BadInputError.code, **_pointed(request, error))
     status = HTTPStatus(error.status_code)
     code = status.name.lower()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error(code, traceback=_traceback(error))
         return problem(status, code=code, what=status.phrase)
-    return problem(status, dict(error.headers or {}), code=code, what=error.detail or status.phrase)
+    details = error.extra if isinstance(error.extra, dict) else {}
+    return problem(status, dict(error.headers or {}), code=code, what=error.detail or status.phrase, **details)
 
 
 def answer_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -127,9 +129,20 @@ def _traceback(error: Exception) -> str:
     return "".join(format_exception(error))
 
 
-def _pointed(error: ValidationException) -> dict[str, str]:
+def _pointed(request: Request[Any, Any, Any], error: ValidationException) -> dict[str, str]:
     """Name the fields that were refused, and what each should have been."""
     complaints = [part for part in error.extra or [] if isinstance(part, dict)] if isinstance(error.extra, list) else []
-    where = [_BODY if part.get("key") in {None, _FRAMEWORK_BODY} else f"{_BODY}.{part['key']}" for part in complaints]
+    where = [_place(request, part) for part in complaints]
     what = [str(part["message"]) for part in complaints if part.get("message") != f"'{_FRAMEWORK_BODY}'"]
     return {"what": "; ".join(what) or "the body is empty", "where": ", ".join(where) or _BODY}
+
+
+def _place(request: Request[Any, Any, Any], complaint: dict[str, Any]) -> str:
+    """Name where a refused value stands: in the body, or as which header or parameter."""
+    key, source = complaint.get("key"), complaint.get("source", _BODY)
+    if source == ParamType.HEADER:
+        return f"header {str(key).replace('_', '-').title()}"
+    if source in {ParamType.QUERY, ParamType.PATH}:
+        is_known = key in request.query_params or key in request.path_params
+        return f"{ParamType(source).value} parameter {key}" if is_known else f"{ParamType(source).value} parameters"
+    return _BODY if key in {None, _FRAMEWORK_BODY} else f"{_BODY}.{key}"

@@ -291,6 +291,10 @@ def test_tokens_that_are_not_valid(peopled: httpx.Client, issuer: Issuer) -> Non
         issuer.token(key=stranger),
         issuer.token(exp=None),
         issuer.token(sub=None),
+        issuer.token(sub="  "),
+        issuer.token(sub="anna\x1b[31m"),
+        issuer.token(sub="\ud800"),
+        issuer.token(sub="a" * 300),
         unsigned,
         shared,
         "a.b.c",
@@ -298,6 +302,8 @@ def test_tokens_that_are_not_valid(peopled: httpx.Client, issuer: Issuer) -> Non
     ]
     statuses = [peopled.get("/v1/appeals", headers=bearer(token)).status_code for token in tokens]
     assert statuses == [401] * len(tokens)
+    nested = issuer.token(roles=[["administrator"], {"viewer": 1}, None, 5])
+    assert peopled.get("/v1/appeals", headers=bearer(nested)).status_code == 403
 
 
 def test_a_provider_that_does_not_answer_is_503(desk: Any, own: OperationalRecord) -> None:

@@ -178,7 +178,8 @@ def test_a_body_that_is_not_declared_as_json_is_refused(client: httpx.Client, de
 
 def test_a_long_body_is_refused(client: httpx.Client) -> None:
     """Beyond the limit nothing is read."""
-    problem_of(client.post(ROUTE, content=b" " * 20_000, headers=JSON), 413)
+    problem = problem_of(client.post(ROUTE, content=b" " * 20_000, headers=JSON), 413)
+    assert (problem["where"], problem["allowed"]) == ("body", "at most 16384 bytes")
 
 
 def test_an_unforeseen_error_tells_the_client_nothing(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -78,3 +79,20 @@ def test_a_request_under_way_is_answered_before_the_service_ends(server: Running
     thread.join(30)
     assert not thread.is_alive()
     assert [file.name for file in tmp_path.iterdir()] == ["record.sqlite"]
+
+
+def test_a_client_that_goes_away_is_no_error_of_ours(
+    server: Running, store: OperationalRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a body and then nobody: nothing is decided, and no traceback fills the log."""
+    client, _, _ = server
+    head = f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{{"
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as connection:
+        connection.sendall(head.encode())
+        sleep(0.2)
+    deadline = monotonic() + 10
+    while 'status="400"' not in (counted := client.get("/metrics").text) and monotonic() < deadline:
+        sleep(0.05)
+    assert 'status="400"' in counted
+    assert "Traceback" not in capsys.readouterr().out
+    assert store.decisions_of("genuine") == ()

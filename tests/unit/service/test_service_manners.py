@@ -105,3 +105,15 @@ def test_every_response_carries_the_security_headers(client: httpx.Client, path:
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"
     assert "server" not in headers
+
+
+def test_a_header_and_a_parameter_are_pointed_at(client: httpx.Client) -> None:
+    """What is wrong does not stand in the body."""
+    answer = client.post(
+        "/v1/decisions/admission", json={"account_id": "genuine"}, headers={"Idempotency-Key": "k" * 600}
+    )
+    assert (answer.status_code, answer.json()["where"]) == (422, "header Idempotency-Key")
+    answer = client.get("/v1/appeals?state=lost")
+    assert (answer.status_code, answer.json()["where"]) == (422, "query parameters")
+    answer = client.get("/health", headers={"host": "elsewhere.example"})
+    assert answer.json()["next"] == "membergate serve --allowed-host NAME"
