@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from membergate.domain.errors import BadInputError, MembergateError, WorkspaceError
 
@@ -28,7 +28,7 @@ def readable_database_errors(origin: str) -> Iterator[None]:
     Raises
     ------
     WorkspaceError
-        If the database is missing, locked, full, damaged or out of reach.
+        If the database is missing, locked, full, damaged or out of reach, or lacks what it should have.
     BadInputError
         If the database refuses a value.
     """
@@ -36,7 +36,7 @@ def readable_database_errors(origin: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
-        if not isinstance(error, OperationalError) and "not a database" not in reason and "malformed" not in reason:
+        if isinstance(error, DataError | IntegrityError):
             raise BadInputError(f"the operational record refused a value: {reason}", where=origin) from error
         raise WorkspaceError(
             f"the operational record cannot be used: {reason}", where=origin, next_step=_next_step(reason)
@@ -51,4 +51,6 @@ def _next_step(reason: str) -> str:
         return "free some space on the disk; everything that was acknowledged is still on record"
     if "not a database" in reason or "malformed" in reason:
         return "restore the file from a backup, or name another one"
+    if "no such" in reason or "does not exist" in reason:
+        return "restore the record from a backup: something else than membergate has changed its tables"
     return "see that the database is running, reachable and writable"

@@ -7,6 +7,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
+from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import utc
 from membergate.domain.limits import Ask, Limit
 from membergate.store import OperationalRecord, open_store
@@ -87,3 +90,12 @@ def test_processes_race_too(store_url: str) -> None:
     ]
     granted = [int(line) for racer in racers for line in racer.communicate(timeout=120)[0].split()]
     assert (len(granted), sum(granted)) == (64, 10)
+
+
+def test_a_ledger_that_is_gone_is_no_bad_input(store: OperationalRecord) -> None:
+    """On SQLite and on PostgreSQL alike: whoever asks fails closed, and whoever keeps the record learns what helps."""
+    with store._writing.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE cap_uses RENAME TO gone")
+    with pytest.raises(WorkspaceError, match="cap_uses") as caught:
+        store.caps.draw([Ask("u-1", 1, (Limit("sku", 3, NOW),))], at=NOW)
+    assert "backup" in caught.value.next_step
