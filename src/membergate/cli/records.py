@@ -41,7 +41,7 @@ def erase(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase old decisions, ended list entries and old uses of caps. Tombstones stay, and the audit chain verifies."""
+    """Erase what is old but for sweeps in force. Tombstones stay, and the audit chain verifies."""
     from membergate.operations.records import erase_old
     from membergate.operations.workspace import Workspace
 
@@ -49,5 +49,5 @@ def erase(
     if as_json:
         print_json(found)
     else:
-        told = f"{found.decisions} decisions, {found.list_entries} list entries and {found.cap_uses} uses of caps"
-        say(f"{told} were erased")
+        told = f"{found.decisions} decisions, {found.list_entries} list entries, {found.cap_uses} uses of caps"
+        say(f"{told}, and {found.others} questions, notices, messages and appeals were erased")

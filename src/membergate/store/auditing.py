@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, and_, select
@@ -22,6 +24,9 @@ from membergate.store.tables import (
 )
 
 _ENTRIES_AT_ONCE = 2_000
+_LONGEST_NUMBER = 18
+_UNREADABLE = (TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a value raises that is not of its column's kind: SQLite keeps whatever somebody writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,12 @@ class Head:
             If the text is no head.
         """
         number, _, digits = text.strip().partition(":")
-        if not number.isdecimal() or len(digits) != 2 * len(GENESIS) or digits.strip("0123456789abcdef"):
+        if (
+            not number.isdecimal()
+            or len(number) > _LONGEST_NUMBER
+            or len(digits) != 2 * len(GENESIS)
+            or digits.strip("0123456789abcdef")
+        ):
             raise BadInputError("this is no head of an audit chain", where=text[:80], allowed="NUMBER:64 HEX DIGITS")
         return cls(int(number), digits)
 
@@ -134,11 +144,17 @@ def _verify(connection: Connection, earlier: Head | None) -> Audited:
     number, last = head_of(connection)
     head = Head(number, last.hex())
     covered: dict[str, list[tuple[int, int, bytes]]] = {name: [] for name in KINDS}
-    fault = _walk(connection, covered, earlier)
+    try:
+        fault = _walk(connection, covered, earlier)
+    except _UNREADABLE:
+        fault = f"audit: an entry after {max((e[1] for c in covered.values() for e in c), default=0)} cannot be read"
     rows = erased = 0
     if not fault:
         for kind in KINDS.values():
-            fault, compared, gone = _compare(connection, kind, covered[kind.name])
+            try:
+                fault, compared, gone = _compare(connection, kind, covered[kind.name])
+            except _UNREADABLE:
+                fault, compared, gone = f"{kind.name}: a row holds what was not written", 0, 0
             rows, erased = rows + compared, erased + gone
             if fault:
                 break
@@ -217,10 +233,13 @@ class _Ranges:
     """Numbers, by the ranges that they lie in."""
 
     def __init__(self, ranges: list[tuple[int, int]]) -> None:
-        self._ranges = ranges
+        ordered = sorted(ranges)
+        self._firsts = [first for first, _ in ordered]
+        self._lasts = list(accumulate((last for _, last in ordered), max))
 
     def __contains__(self, number: int) -> bool:
-        return any(first <= number <= last for first, last in self._ranges)
+        place = bisect_right(self._firsts, number)
+        return place > 0 and number <= self._lasts[place - 1]
 
 
 def _erased(connection: Connection, kind: str) -> _Ranges:

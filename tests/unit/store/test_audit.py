@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Double, delete, func, insert, select, update
 
 from membergate.domain.decision import Decision
+from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.errors import BadInputError
 from membergate.domain.evidence import Evidence
 from membergate.domain.instants import utc
 from membergate.domain.labels import LabelGrade
 from membergate.domain.limits import Ask, Limit
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
-from membergate.store import Head, OperationalRecord, PolicyState, open_store
+from membergate.store import Head, OperationalRecord, PolicyState, Question, open_store
+from membergate.store.auditing import _Ranges
 from membergate.store.tables import METADATA
 
 NOW = utc(2026, 1, 15)
@@ -169,7 +171,32 @@ def test_a_cut_off_end_is_found_through_a_head_kept_elsewhere(filled: Operationa
     assert "written anew" in filled.audit.verify(kept).fault
 
 
-@pytest.mark.parametrize("text", ["", "12", "x:" + "0" * 64, "1:" + "g" * 64, "1:00"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE decisions SET as_of = 'x' WHERE number = 3", "decisions: a row holds what was not written"),
+        ("UPDATE list_changes SET changed_at = 'x' WHERE number = 1", "list_changes: a row holds what was not written"),
+        ("UPDATE audit SET digests = 'x' WHERE number = 2", "audit: an entry after"),
+    ],
+)
+def test_a_value_of_another_kind_is_a_finding(
+    tmp_path: Path, make_decision: MakeDecision, change: str, told: str
+) -> None:
+    """SQLite keeps any value in any column: a text where an instant was is found, and is no traceback."""
+    with open_store(tmp_path / "record.sqlite") as store:
+        fill(store, make_decision)
+        with store._writing.begin() as connection:
+            connection.exec_driver_sql(change)
+        assert store.audit.verify().fault.startswith(told)
+
+
+def test_ranges_that_overlap_hold_what_any_of_them_holds() -> None:
+    """However many there are, a number is looked for by halving."""
+    ranges = _Ranges([(10, 30), (12, 14), (1, 1), (40, 41), (29, 35)])
+    assert [number for number in range(45) if number in ranges] == [1, *range(10, 36), 40, 41]
+
+
+@pytest.mark.parametrize("text", ["", "12", "9" * 5_000 + ":" + "0" * 64, "x:" + "0" * 64, "1:" + "g" * 64, "1:00"])
 def test_a_text_that_is_no_head_is_refused(text: str) -> None:
     """The error says what a head looks like."""
     with pytest.raises(BadInputError, match="no head") as caught:
@@ -245,3 +272,30 @@ def test_two_stores_write_in_turns(store_url: str, make_decision: MakeDecision) 
             assert [outcome.result() for outcome in outcomes[1:]] == [1] * 7
         assert one.audit.verify().fault == ""
         assert one.audit.head() == other.audit.head()
+
+
+def test_a_suspension_in_force_is_not_erased(store: OperationalRecord, make_decision: MakeDecision) -> None:
+    """The last sweep of an account stays while it takes something away; an older one, and one that keeps, goes."""
+    told = [("a", Disposition.SUSPEND_BENEFIT), ("a", Disposition.TERMINATE), ("b", Disposition.SUSPEND_BENEFIT)]
+    told.append(("b", Disposition.KEEP))
+    sweeps = [
+        make_decision(number, account_id=account, checkpoint=Checkpoint.SWEEP, disposition=disposition)
+        for number, (account, disposition) in enumerate(told)
+    ]
+    store.record([*sweeps, make_decision(9, account_id="a")])
+    erased = store.retention.erase(NOW, at=NOW, reason="time is over")
+    assert erased.decisions == 4
+    assert [decision.disposition for decision in store.decisions_of("a")] == [Disposition.TERMINATE]
+    assert store.decisions_of("b") == ()
+    assert store.audit.verify().fault == ""
+
+
+def test_what_was_asked_and_told_is_erased_too(store: OperationalRecord, make_decision: MakeDecision) -> None:
+    """Questions name accounts as decisions do."""
+    old, new = NOW - timedelta(days=200), NOW - timedelta(days=2)
+    for key, at in (("old", old), ("new", new)):
+        store.questions.keep(Question("order", key, "digest", "body", f"d-{key}", at))
+    erased = store.retention.erase(NOW - timedelta(days=180), at=NOW, reason="time is over")
+    assert erased.others == 1
+    assert store.questions.of_key("order", "old") is None
+    assert store.questions.of_key("order", "new") is not None
