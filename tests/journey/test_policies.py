@@ -8,20 +8,25 @@ somebody; we roll back at one stroke. The history says who did what.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from membergate.deciding.policy import Policy
+from membergate.cli.settings import present
+from membergate.deciding.policy import Policy, load_policy
 from membergate.domain.disposition import Disposition
 from membergate.domain.errors import PolicyError
+from membergate.operations import policy_lifecycle
 from membergate.operations.admit import live_desk
 from membergate.operations.history import History, aware
 from membergate.operations.policies import read_policy, store_policy
+from membergate.operations.testimony import vocabulary
 from membergate.operations.verify import Judgement, name_of
 from membergate.operations.workspace import Live, Workspace, write_atomically
+from membergate.store import PolicyState
 
 if TYPE_CHECKING:
     from tests.journey.conftest import CommandLine
@@ -89,7 +94,11 @@ def test_from_a_draft_to_the_door_and_back(run: CommandLine, place: Workspace, t
     assert "shop-1" in run("policy", "activate", "shop-1", "--by", "bert", "--note", "try", *where)[1]
     admitted = json.loads(run("admit", "--since", since, "--json", *where)[1])
     assert (admitted["mix"], admitted["shadows"]) == ({"review": answer["decisions"]}, [])
+    active = place.required_live()
     assert default in run("policy", "rollback", "--by", "dora", *where)[1]
+    assert place.required_live().policy_file == default
+    place.set_live(active)  # as a crash leaves it, between the record and the pointer
+    assert run("policy", "rollback", "--by", "dora", *where)[0] == 0
     assert place.required_live().policy_file == default
     assert run("policy", "rollback", "--by", "dora", *where)[0] == 1
     events = json.loads(run("policy", "history", "--json", *where)[1])
@@ -151,3 +160,21 @@ def test_a_policy_decides_only_while_it_is_in_effect(run: CommandLine, place: Wo
     desk.standby = ()
     with pytest.raises(PolicyError, match="no policy is in effect"):
         desk.decide_window(since)
+
+
+def test_record_and_pointer_agree_whoever_races(place: Workspace) -> None:
+    """Several make policies live at once: what the record calls live in the end is what decides at the door."""
+    policies = [
+        load_policy(DRAFT.format(version=str(number), expect="review"), origin="draft", vocabulary=vocabulary())
+        for number in range(1, 5)
+    ]
+    for policy in policies:
+        policy_lifecycle.submit(place, policy, by="anna", clock=present)
+
+    def lead(policy: Policy) -> None:
+        policy_lifecycle.go_live(place, policy, tuple(PolicyState), by="bert", clock=present, note="")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lead, policies * 3))
+    last = [event for event in policy_lifecycle.history(place) if event.state is PolicyState.LIVE][-1]
+    assert last.digest[:12] in place.required_live().policy_file

@@ -120,12 +120,19 @@ def rollback(workspace: Workspace, *, by: str, clock: Clock, note: str = "") -> 
     RefusedError
         If there is none.
     """
-    current = live_policy(workspace)
-    before = earlier_policies(workspace)
-    if not before:
-        raise RefusedError(f"no policy was live before {current.name}-{current.version}", where=str(workspace.root))
-    told = f"{_ROLLBACK}{current.name}-{current.version}{f': {note}' if note else ''}"
-    return before[0], go_live(workspace, before[0], _ANY, by=by, clock=clock, note=told)
+    with workspace.going_live():
+        current = live_policy(workspace)
+        told = f"{_ROLLBACK}{current.name}-{current.version}"
+        last = next((event for event in reversed(history(workspace)) if event.state is PolicyState.LIVE), None)
+        if last is not None and last.digest != current.digest and last.note.partition(":")[0] == told:
+            with open_record(workspace) as record:  # a rollback was cut off between the record and the pointer
+                policy = _recorded(record, last.digest)
+            return policy, _point_at(workspace, policy, clock)
+        before = earlier_policies(workspace)
+        if not before:
+            raise RefusedError(f"no policy was live before {current.name}-{current.version}", where=str(workspace.root))
+        told = f"{told}{f': {note}' if note else ''}"
+        return before[0], _go_live(workspace, before[0], _ANY, by=by, clock=clock, note=told)
 
 
 def earlier_policies(workspace: Workspace) -> tuple[Policy, ...]:
@@ -208,14 +215,32 @@ def go_live(
     RefusedError
         If it is in another state.
     """
-    live = workspace.required_live()
-    if gate is not None:
-        with open_record(workspace) as record:
-            if record.policies.state_of(policy.digest) in allowed_from:
-                gate()
-    name = store_policy(workspace, policy)
+    workspace.required_live()
+    with workspace.going_live():
+        if gate is not None:
+            with open_record(workspace) as record:
+                if record.policies.state_of(policy.digest) in allowed_from:
+                    gate()
+        return _go_live(workspace, policy, allowed_from, by=by, clock=clock, note=note)
+
+
+def _go_live(
+    workspace: Workspace,
+    policy: Policy,
+    allowed_from: tuple[PolicyState, ...],
+    *,
+    by: str,
+    clock: Clock,
+    note: str,
+) -> Live:
+    store_policy(workspace, policy)
     _advance(workspace, policy, PolicyState.LIVE, allowed_from, by=by, clock=clock, note=note)
-    new = Live(live.model_version, name, format_instant(clock()))
+    return _point_at(workspace, policy, clock)
+
+
+def _point_at(workspace: Workspace, policy: Policy, clock: Clock) -> Live:
+    live = workspace.required_live()
+    new = Live(live.model_version, store_policy(workspace, policy), format_instant(clock()))
     workspace.set_live(new)
     return new
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -113,18 +116,27 @@ class Workspace:
         """Point the door at another model and policy, at one stroke."""
         write_atomically(self.root / "live.json", json.dumps(asdict(live), indent=2).encode())
 
+    @contextmanager
+    def going_live(self) -> Iterator[None]:
+        """Let one at a time change what is live, on record and in the pointer; the others wait."""
+        with (self.root / ".live.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def note_candidate(self, model_version: str) -> None:
         """Remember which model was learned last."""
         write_atomically(self.root / "candidate.json", json.dumps({"model_version": model_version}).encode())
 
     def chosen_model(self, model_version: str | None) -> str:
-        """Resolve a model version: the one named, else the one learned last.
+        """Resolve a model version: the one named, or `live`, else the one learned last.
 
         Raises
         ------
         ModelError
             If there is none, or none of that name.
         """
+        if model_version == "live":
+            model_version = self.required_live().model_version
         noted = read_json(self.root / "candidate.json")
         version = model_version or (str(noted["model_version"]) if noted else None)
         known = self.model_versions()

@@ -196,7 +196,7 @@ def _submit(writing: Writing, row: dict[str, str], at: datetime, by: str) -> boo
 
 
 def _hold_named(by: str) -> None:
-    if not by.strip():
+    if not by.strip() or not by.isprintable():
         raise BadInputError("a change of policies needs somebody who makes it", allowed="--by NAME")
 
 

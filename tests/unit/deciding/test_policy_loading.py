@@ -55,6 +55,7 @@ def test_reads_are_kept_by_checkpoint(load: Load) -> None:
         ("name: small\nversion: 1.0\ndescription: d\n", "Expected `str`, got `float`", "line 2, column 10"),
         (HEAD + "refusal: never\n", "Invalid enum value 'never'", "line 4, column 10"),
         (HEAD + "effective_from: 2025-11-02\neffective_until: 2025-11-01\n", "end before it begins", "line 5"),
+        (HEAD + "effective_from: 0001-01-01T00:00:00+14:00\n", "outside the calendar", ""),
         (HEAD + "effective_from: 2025-13-45\n", "cannot read this value", "line 4, column 17"),
         (HEAD + "operator_cap: {accounts: .inf, at_least: deny}\n", "not finite", "line 4, column 26"),
         (HEAD + "operator_cap: {accounts: 0, at_least: deny}\n", "Expected `int` >= 1", "line 4, column 26"),

@@ -29,6 +29,7 @@ from membergate.deciding.policy.reading import document_of
 from membergate.deciding.policy.source import Passage, Path, Source, nearest
 from membergate.domain.decision import Caps
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity
+from membergate.domain.errors import PolicyError
 from membergate.domain.evidence import Absence, Evidence, EvidenceKind, EvidenceValue, Vocabulary
 from membergate.domain.listing import SubjectType
 
@@ -318,4 +319,9 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 
 def _aware(instant: datetime) -> datetime:
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise PolicyError(
+            f"{instant.isoformat()} lies outside the calendar in UTC", allowed="years 1 to 9999"
+        ) from None
