@@ -13,6 +13,7 @@ from membergate.testing import (
     check_rows_stand_alone,
     example_market,
 )
+from membergate.testing.conformance import connect
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,14 @@ def test_a_long_spine_is_read_like_a_short_one(trial: Trial, monkeypatch: pytest
     monkeypatch.setattr(computation, "PART_ROWS", 7)
     again = trial.again(trial.market)
     assert again.values.tobytes() == trial.batch.values.tobytes()
+
+
+def test_a_long_spine_leaves_the_connection_as_it_was(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of joins is the writer's while features are computed only, and no table of theirs stays."""
+    monkeypatch.setattr(computation, "PART_ROWS", 7)
+    connection = connect(trial.market)
+    connection.execute("SET disabled_optimizers = 'unused_columns'")
+    tables = connection.execute("FROM duckdb_tables()").fetchall()
+    computation.compute(connection, trial.spine, trial.norms, trial.operators, trial.features)
+    assert connection.execute("SELECT current_setting('disabled_optimizers')").fetchall() == [("unused_columns",)]
+    assert [row[:6] for row in connection.execute("FROM duckdb_tables()").fetchall()] == [row[:6] for row in tables]

@@ -129,7 +129,7 @@ class Compiler:
         shared = [Step(sql, table) for table, sql in self._shared.items()]
         if self._is_few:
             return Program((), with_ends(without_detours(shared + own)))
-        return Program(tuple(shared), with_ends(without_detours(own)))
+        return Program(with_ends(shared, before=own), with_ends(without_detours(own)))
 
     def _seen_in(self, key: _Key) -> exp.Expr | None:
         """Give the condition under which a relation's row counts for a measure that aggregates it directly."""
@@ -283,7 +283,7 @@ class Compiler:
     def _companion_tables(self, key: _Key, companions: Companions, group: _Group) -> dict[str, str]:
         """Give the tables of a grain of pairs: who was seen, the pairs, and the groups: one for itself, one a pair."""
         source = self._source(key).table
-        seen, first, pairs = (f"{key.table}_{name}" for name in ("seen", "first", "pairs"))
+        first, pairs = (f"{key.table}_{name}" for name in ("first", "pairs"))
         own = "m.is_self" if key.scope == "account" else "TRUE"
         weighs = any(SHARERS in sql for sql in group.columns.values())
         alone = grouped(
@@ -293,7 +293,7 @@ class Compiler:
             group.where,
         )
         both = f"{alone} UNION ALL {grouped(pairs, group.keys, group.columns, group.where)}"
-        everyone = {seen: self._sightings(companions, of_table=source), first: first_seen(companions, seen)}
+        everyone = {first: first_seen(companions, f"({self._sightings(companions, of_table=source)})")}
         return self._kept(everyone) | {
             pairs: paired(companions, source, first, own=own, weighs=weighs),
             key.table: both,

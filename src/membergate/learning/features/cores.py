@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from membergate.engine.graph.cores import weighted_cores
+from membergate.engine.graph.spans import ChangingGraph, changing_graph
 from membergate.learning.features.derived import CORES, DERIVED, Columns
 from membergate.learning.features.relation import DAY_US
 
@@ -30,7 +32,7 @@ MOST_ACCOUNTS = 100
 UNIT = 64
 """Weights are whole numbers of 1/64, so that sums are exact in any order; cores are multiples of it."""
 
-_NEVER = 1 << 40
+_NEVER = 1 << 30
 Query = Callable[[str], pa.Table]
 """Runs a statement of ours on an engine."""
 Ints = NDArray[np.int64]
@@ -38,13 +40,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Edges:
-    """Who shares what in which weeks, sorted by thing and account: codes, first week, the week after the last."""
+    """Who shares what in which weeks: the graph, and the account of each code."""
 
+    graph: ChangingGraph
     accounts: pa.Array
-    account: Ints
-    thing: Ints
-    first: Ints
-    end: Ints
 
 
 def core_tables(
@@ -89,11 +88,9 @@ WITH spans AS (
 ), several AS (SELECT thing FROM asked GROUP BY thing HAVING MIN(account) <> MAX(account))
 SELECT account, thing, first, MAX(upto) AS upto FROM asked SEMI JOIN several USING (thing)
 GROUP BY account, thing, first""")
-    account, thing = (found[name].combine_chunks().dictionary_encode() for name in ("account", "thing"))
-    codes = [np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64) for coded in (thing, account)]
-    order = np.argsort(codes[0] * max(len(account.dictionary), 1) + codes[1])
-    spans = [np.asarray(found[name].to_numpy(), np.int64)[order] for name in ("first", "upto")]
-    return _Edges(account.dictionary, codes[1][order], codes[0][order], *spans)
+    account, thing = (found[name].to_numpy().view(np.uint64) for name in ("account", "thing"))
+    graph, places = changing_graph(account, thing, found["first"].to_numpy(), found["upto"].to_numpy())
+    return _Edges(graph, found["account"].combine_chunks().take(pa.array(places)))
 
 
 def _week_from(instant: str) -> str:
@@ -102,49 +99,50 @@ def _week_from(instant: str) -> str:
 
 
 def _cores_of(edges: _Edges, weeks: Ints) -> pa.Table:
-    """Work out the cores of each week's graph."""
+    """Work out the cores of each week's graph; a core that stays the same from week to week is one row."""
+    before, since = np.zeros(edges.graph.members, np.int32), np.zeros(edges.graph.members, np.int64)
     parts = []
-    for week in weeks.tolist():
-        alive = (edges.first <= week) & (edges.end > week)
-        account, thing = edges.account[alive], edges.thing[alive]
-        is_new = np.r_[True, (account[1:] != account[:-1]) | (thing[1:] != thing[:-1])][: len(account)]
-        core = rarity_cores(account[is_new], thing[is_new], len(edges.accounts))
-        inside = np.flatnonzero(core)
-        since, until = (np.full(len(inside), at * WEEK_US, "datetime64[us]") for at in (week, week + 1))
-        parts.append(
-            pa.table(
-                {
-                    "account": edges.accounts.take(pa.array(inside)),
-                    "core": pa.array(core[inside]),
-                    "visible_at": pa.array(since),
-                    "superseded_at": pa.array(until),
-                }
-            )
-        )
+    asked = weeks.tolist()
+    for last, week in pairwise([asked[0] - 2, *asked, asked[-1] + 2]):
+        core = np.zeros_like(before)
+        if week <= asked[-1]:
+            core = rarity_cores(*edges.graph.at(week, most=MOST_ACCOUNTS), edges.graph.members)
+        # Nothing is known of weeks that nobody asks about.
+        is_new = (core != before) | (week > last + 1)
+        parts.append(_rows(edges.accounts, np.flatnonzero(is_new & (before > 0)), before, since, last + 1))
+        before, since = core, np.where(is_new, week, since)
     return pa.concat_tables(parts)
 
 
-def rarity_cores(account: Ints, thing: Ints, accounts: int) -> NDArray[np.float64]:
+def _rows(accounts: pa.Array, inside: Ints, core: NDArray[np.int32], since: Ints, until: int) -> pa.Table:
+    """Give the rows of cores that end with a week."""
+    return pa.table(
+        {
+            "account": accounts.take(pa.array(inside)),
+            "core": pa.array(core[inside] / UNIT),
+            "visible_at": pa.array((since[inside] * WEEK_US).astype("datetime64[us]")),
+            "superseded_at": pa.array(np.full(len(inside), until * WEEK_US, "datetime64[us]")),
+        }
+    )
+
+
+def rarity_cores(account: NDArray[np.int32], sizes: NDArray[np.int32], accounts: int) -> NDArray[np.int32]:
     """Give the weighted core number of every account in a graph of accounts and things.
 
-    A thing weighs `1 / log(2 + n)` where n accounts share it, and nothing where it has one or a crowd.
+    A thing weighs `1 / log(2 + n)` where n accounts share it.
 
     Parameters
     ----------
-    account, thing
-        Codes of the two ends of each edge, shape (e,); no edge twice.
+    account
+        Who shares each thing, thing after thing, shape (e,).
+    sizes
+        How many share each thing, shape (things,).
     accounts
         How many accounts there are.
 
     Returns
     -------
     ndarray of shape (accounts,)
-        Core numbers, multiples of 1/64; 0 where an account shares nothing.
+        Core numbers in 1/64; 0 where an account shares nothing.
     """
-    sharing = np.bincount(thing, minlength=1)
-    has_part = (sharing > 1) & (sharing <= MOST_ACCOUNTS)
-    kept = has_part[thing]
-    # Things without part in it are no nodes.
-    code = np.cumsum(has_part) - 1
-    weights = np.round(UNIT / np.log(2 + sharing[has_part])).astype(np.int64)
-    return weighted_cores(account[kept], code[thing[kept]], weights, accounts) / UNIT
+    return weighted_cores(account, sizes, np.round(UNIT / np.log(2 + sizes)).astype(np.int64), accounts)

@@ -107,7 +107,7 @@ def _soft_links(columns: Columns, _: bool) -> str:
     """Give what ties accounts softly: where parcels go, devices, networks, recipients' phones."""
     return " UNION ALL ".join(
         f"SELECT account_id, ordered_at AS seen_at, "
-        f"CASE WHEN {name} IS NOT NULL THEN HASH({kind} || {name}) END AS thing, {_VERSIONS} FROM orders"
+        f"CASE WHEN {name} IS NOT NULL THEN HASH({name}, {kind}) END AS thing, {_VERSIONS} FROM orders"
         for kind, name in enumerate(_SOFT)
         if _has(columns, "orders", name)
     )

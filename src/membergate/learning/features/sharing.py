@@ -71,22 +71,23 @@ def sightings(
     where += [f"({sql}) IS NOT NULL" for sql in keys.values()]
     alone = count.alone if isinstance(count, SharedCount) else 1
     only = f"SEMI JOIN {of_table} USING ({names})" if of_table else ""
+    rows = f"""
+    SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
+    FROM {source or f'"{relation.table}"'} AS e{joins} WHERE {" AND ".join(where)}"""
+    # Rows are read a second time where any was ever superseded: to collect the spans of all pairs costs half as much
+    # again. Written twice, because a table expression that is read twice would be written down.
     return f"""
 WITH pairs AS (
-  SELECT {names}, account, MIN(since) FILTER (WHERE until IS NULL) AS since,
-    LIST({{'since': since, 'until': until}}) FILTER (WHERE until IS NOT NULL) AS closed
-  FROM (
-    SELECT {parts}, HASH(e.account_id) AS account, GREATEST({since}) AS since, LEAST({until}) AS until
-    FROM {source or f'"{relation.table}"'} AS e{joins} WHERE {" AND ".join(where)}
-  ) {only} GROUP BY {names}, account
+  SELECT {names}, account, MIN(CASE WHEN until IS NULL THEN since END) AS since, MIN(until) AS until
+  FROM ({rows}
+  ) AS found {only} GROUP BY {names}, account
 ), shared AS (
   SELECT * FROM pairs SEMI JOIN (SELECT {names} FROM pairs GROUP BY {names} HAVING COUNT(*) > {alone}) USING ({names})
 ), versions AS (
-  SELECT {names}, account, UNNEST(closed, recursive := true) FROM shared WHERE closed IS NOT NULL
-  UNION ALL
-  SELECT {names}, account, since, TIMESTAMP 'infinity' FROM shared WHERE closed IS NOT NULL AND since IS NOT NULL
+  SELECT {names}, account, since, COALESCE(until, TIMESTAMP 'infinity') AS until FROM ({rows}
+  ) AS found SEMI JOIN (SELECT {names}, account FROM shared WHERE until IS NOT NULL) USING ({names}, account)
 )
-SELECT {names}, account, since, TIMESTAMP 'infinity' AS until FROM shared WHERE closed IS NULL
+SELECT {names}, account, since, TIMESTAMP 'infinity' AS until FROM shared WHERE until IS NULL
 UNION ALL
 {merged(f"{names}, account", "since", "versions")}"""
 

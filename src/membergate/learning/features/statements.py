@@ -147,16 +147,17 @@ def without_detours(steps: Iterable[Step]) -> tuple[Step, ...]:
     return tuple(kept)
 
 
-def with_ends(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Note with every step which tables were read for the last time."""
+def with_ends(steps: Iterable[Step], *, before: Iterable[Step] = ()) -> tuple[Step, ...]:
+    """Note with every step which tables were read for the last time, those that later steps read excepted."""
     noted = tuple(steps)
     words = [frozenset(re.findall(r"\w+", step.sql)) for step in noted]
+    read_later = {word for step in before for word in re.findall(r"\w+", step.sql)}
     last: dict[str, int] = {}
     for index, step in enumerate(noted):
         for name in (table for table in (*last, step.table) if table):
             if name == step.table or name in words[index]:
                 last[name] = index
     return tuple(
-        replace(step, done_with=tuple(name for name, end in last.items() if end == index))
+        replace(step, done_with=tuple(name for name, end in last.items() if end == index and name not in read_later))
         for index, step in enumerate(noted)
     )
