@@ -155,7 +155,7 @@ def test_a_policy_decides_only_while_it_is_in_effect(run: CommandLine, place: Wo
     decided = desk.decide_window(since)
     for decision in decided:
         is_new = decision.as_of >= begin
-        assert decision.policy_version.startswith("shop-1" if is_new else "default-1.0")
+        assert decision.policy_version.startswith("shop-1" if is_new else "default-1.1")
         assert decision.disposition is Disposition.REVIEW or not is_new
     desk.standby = ()
     with pytest.raises(PolicyError, match="no policy is in effect"):

@@ -57,6 +57,41 @@ def test_every_disposition_is_reached_by_natural_evidence(
     assert verdict.reason_codes[:1] == (() if reason is None else (reason,))
 
 
+@pytest.mark.parametrize(
+    ("said", "at_the_door", "at_a_sweep"),
+    [
+        ({"look_alike": "group_buy_leader", "d4_arbitrage_margin": 0.1}, Disposition.TRIAL, Disposition.ADMIT_CAPPED),
+        (
+            {"look_alike": "group_buy_leader", "d4_arbitrage_margin": 0.2},
+            Disposition.REVIEW,
+            Disposition.SUSPEND_BENEFIT,
+        ),
+        (
+            {"look_alike": "group_buy_leader", "d4_arbitrage_margin": Absence.NOT_OBSERVED},
+            Disposition.REVIEW,
+            Disposition.SUSPEND_BENEFIT,
+        ),
+        ({"look_alike": "gift_giver", "d4_arbitrage_margin": 0.1}, Disposition.REVIEW, Disposition.SUSPEND_BENEFIT),
+        (
+            {"look_alike": Absence.NOT_OBSERVED, "d4_arbitrage_margin": 0.1},
+            Disposition.REVIEW,
+            Disposition.SUSPEND_BENEFIT,
+        ),
+    ],
+)
+def test_depth_waits_for_a_person_unless_a_leader_earns_little_on_it(
+    default: Policy,
+    applicant: Witness,
+    said: dict[str, EvidenceValue],
+    at_the_door: Disposition,
+    at_a_sweep: Disposition,
+) -> None:
+    """A declared group-buy leader without a margin gets low caps at once; with one, or unseen, a person looks."""
+    deep = applicant(a2_excess_units_ratio=0.7, d5_arbitrage_profit_90d_minor=90_000, **said)
+    assert admit(default, deep).disposition is at_the_door
+    assert decide(default, Checkpoint.SWEEP, deep, lottery=0.999).disposition is at_a_sweep
+
+
 def test_caps_come_with_the_dispositions_that_carry_them(default: Policy, applicant: Witness) -> None:
     """Capped admission and trial carry their limits, full admission none."""
     assert admit(default, applicant()).caps is None

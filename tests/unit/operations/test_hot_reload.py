@@ -66,7 +66,7 @@ def test_publishing_drops_no_request(live: Workspace, shop: Any, served: tuple[A
         return statuses, versions
 
     old = shop.desk.policy
-    text = old.text.replace('version: "1.0"', 'version: "1.1"')
+    text = old.text.replace(f'version: "{old.version}"', 'version: "99"')
     new = load_policy(text, origin="new", vocabulary=vocabulary())
     with ThreadPoolExecutor(4) as clients:
         running = [clients.submit(ask, number) for number in range(4)]
@@ -77,14 +77,14 @@ def test_publishing_drops_no_request(live: Workspace, shop: Any, served: tuple[A
             activate(live, new, by="bert", clock=shop.clock)
         _open_gate(live, new)
         activate(live, new, by="bert", clock=shop.clock)
-        _wait(url, "default-1.1")
+        _wait(url, "default-99")
         policy_lifecycle.rollback(live, by="bert", clock=shop.clock)
-        _wait(url, "default-1.0")
+        _wait(url, f"default-{old.version}")
         ended.set()
         told = [future.result() for future in running]
     assert set().union(*(statuses for statuses, _ in told)) == {200}
     versions = {version.rpartition("-")[0] for _, seen in told for version in seen}
-    assert versions == {"default-1.0", "default-1.1"}
+    assert versions == {f"default-{old.version}", "default-99"}
     _drains(process, url, asked)
 
 

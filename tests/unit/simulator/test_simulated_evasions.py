@@ -100,6 +100,28 @@ def test_steps_show_in_the_market(careless: SimulationReport, evading: Simulatio
     assert ask(careless, age)[0][0] < ask(evading, age)[0][0]
 
 
+def test_some_pose_as_group_buy_leaders(tmp_path: Path) -> None:
+    """Half of the merchants of one account declare the lane, and nothing else is changed for anybody."""
+    scenario = "preset: tiny\naccounts: 500\nseed: 5\nshares: {M1: 0.15, M2: 0.1, G10: 0.05}\n"
+    plain, posed = (
+        made(tmp_path / "plain", scenario),
+        made(tmp_path / "posed", scenario + "evasion: {poses_share: 0.5}\n"),
+    )
+    lanes = """
+        SELECT archetype, avg((lane = 'group_buy')::INT), count(DISTINCT operator_id), count(DISTINCT order_id)
+        FROM orders JOIN truth_accounts USING (account_id)
+        WHERE archetype IN ('M2', 'G10') OR operator_id IN (
+            SELECT operator_id FROM truth_evasions WHERE action = 'group_buy_lane')
+        GROUP BY ALL"""
+    before, after = ({kind: rest for kind, *rest in ask(each, lanes)} for each in (plain, posed))
+    assert all(before[kind] == after[kind] for kind in ("M2", "G10"))
+    assert "M1" not in before
+    assert after["M1"][0] == pytest.approx(after["G10"][0], abs=0.08)
+    merchants = ask(posed, "SELECT count(DISTINCT operator_id) FROM truth_accounts WHERE archetype = 'M1'")[0][0]
+    assert 0.3 < after["M1"][1] / merchants < 0.7
+    assert ask(posed, "SELECT DISTINCT action, cost_minor FROM truth_evasions") == [("group_buy_lane", 5000)]
+
+
 def test_a_split_ring_keeps_one_truth(careless: SimulationReport, evading: SimulationReport) -> None:
     """However it is cut, a ring stays one operator in the truth: as many operators and ring members as before."""
     same = "SELECT count(DISTINCT operator_id), count(DISTINCT ring_id), count(ring_id) FROM truth_accounts"

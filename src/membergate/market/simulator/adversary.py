@@ -35,6 +35,8 @@ class Action(StrEnum):
     """The accounts of a business buy days apart and never right at an opening."""
     NEW_ACCOUNT = "new_account"
     """After a refusal: another account on another telephone number."""
+    GROUP_BUY_LANE = "group_buy_lane"
+    """Declares itself a group-buy leader: its orders go in the lane that the platform made for those."""
 
 
 ACTIONS: tuple[Action, ...] = tuple(Action)
@@ -78,6 +80,9 @@ class Evasion:
         What merchants take for the probability that they are found out if they do nothing, in [0, 1].
     horizon_days
         For how long they reckon; costs of a month or an order count as often as they would come in that time.
+    poses_share
+        Share of the merchants of one account who pose as group-buy leaders, whatever it gains them: they declare the
+        lane, and order in it as often as leaders do.
     from_day
         Only businesses whose first application falls on this day or later evade.
     reapplies
@@ -92,8 +97,9 @@ class Evasion:
         Costs of one account's, in minor units.
     address_noise_minor, clean_address_minor, hired_leaf_minor
         Costs of one parcel or order, in minor units.
-    new_account_minor, aged_account_minor
-        Costs of one account with its number, and of one with a past, in minor units.
+    new_account_minor, aged_account_minor, lane_minor
+        Costs of one account with its number, of one with a past, and of the papers of a group-buy leader, in minor
+        units.
     decoy_share, split_share, capital_share_per_month
         Cost of decoys as a share of what is spent on goods to resell, of a split as a share of the profit, and of
         slowing down as a share of that spending and month.
@@ -102,6 +108,7 @@ class Evasion:
     budget_share: float = 0.0
     believed_detection: float = 0.35
     horizon_days: float = 365.0
+    poses_share: float = 0.0
     from_day: float = 0.0
     reapplies: bool = False
     attempts: int = 1
@@ -115,6 +122,7 @@ class Evasion:
     hired_leaf_minor: int = 1_000
     new_account_minor: int = 4_000
     aged_account_minor: int = 19_000
+    lane_minor: int = 5_000
     decoy_share: float = 0.15
     split_share: float = 0.05
     capital_share_per_month: float = 0.015

@@ -22,6 +22,9 @@ _LIMITS = {
     "truth_days": (7, 365), "ring_size": (RING_SIZE_LEAST, 10_000), "member_rate_factor": (0, 3),
     "market_price_error": (0, 2), "duplicate_share": (0, 1), "stream_from_day": (0, 4_000), "utc_offset_h": (-12, 14),
 }  # fmt: skip
+_SHARES_OF_EVASION = {
+    "budget_share", "believed_detection", "reason_detail", "decoy_share", "split_share", "poses_share",
+}  # fmt: skip
 _MOST_ATTEMPTS = 6
 _MOST_PROMOTIONS = 100
 
@@ -97,7 +100,7 @@ def _check_evasion(scenario: Scenario, where: str) -> None:
     evasion = scenario.evasion
     for field in fields(evasion):
         value = getattr(evasion, field.name)
-        if field.name in {"budget_share", "believed_detection", "reason_detail", "decoy_share", "split_share"}:
+        if field.name in _SHARES_OF_EVASION:
             if not 0 <= value <= 1:
                 raise BadInputError(f"evasion.{field.name} cannot be {value}", where=where, allowed="0 to 1")
         elif field.name == "attempts":

@@ -182,7 +182,15 @@ def choose(population: Population, stakes: Stakes, scenario: Scenario) -> Campai
         left[takes] -= costs[takes, step]
         found_out[takes] *= 1 - weakens[takes, step]
         is_open[takes] &= ~_CLOSES[step]
+    posing = np.flatnonzero((stakes.begins >= evasion.from_day) & _poses(stakes, scenario))
+    taken[posing, ACTIONS.index(Action.GROUP_BUY_LANE)] = True
     return Campaign(stakes, taken, _listed(rng, population, stakes, taken, costs))
+
+
+def _poses(stakes: Stakes, scenario: Scenario) -> Bools:
+    """Draw who poses as a group-buy leader, whatever it gains."""
+    rng = stream(scenario.chance, "evasion", "posing")
+    return np.asarray((rng.random(len(stakes.lead)) < scenario.evasion.poses_share) & (stakes.size == 1))
 
 
 def _costs(population: Population, stakes: Stakes, evasion: Evasion) -> Floats:
@@ -204,6 +212,7 @@ def _costs(population: Population, stakes: Stakes, evasion: Evasion) -> Floats:
         Action.SPLIT_3: profit * evasion.split_share * SPLIT_EFFORT[Action.SPLIT_3],
         Action.SLOW_DOWN: stakes.spend_minor * evasion.capital_share_per_month * months,
     }
+    priced[Action.GROUP_BUY_LANE] = np.full(len(size), float(evasion.lane_minor))
     never = np.full(len(size), _NEVER_MINOR)
     return np.column_stack([np.asarray(priced.get(action, never), dtype=np.float64) for action in ACTIONS])
 

@@ -49,7 +49,7 @@ def intend(
     population = populate(scenario, calendar)
     campaign, steps = None, Steps.none()
     evasion = scenario.evasion
-    if evasion.budget_share > 0 or evasion.reapplies:
+    if evasion.budget_share > 0 or evasion.poses_share > 0 or evasion.reapplies:
         campaign = _plan(population, scenario, catalogue, calendar)
         population, steps = concealed_accounts(population, campaign, scenario), campaign.steps
     visits = visits_of_private_life(population, scenario, calendar)

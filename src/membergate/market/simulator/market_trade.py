@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from membergate.market.simulator.adversary import ACTIONS, Action
 from membergate.market.simulator.aftermath import RETURN_REASONS
-from membergate.market.simulator.archetypes import ARCHETYPES
+from membergate.market.simulator.archetypes import ARCHETYPE_INDEX, ARCHETYPES
 from membergate.market.simulator.belongings import NETWORK_NAMES
 from membergate.market.simulator.calendar import SECOND
 from membergate.market.simulator.places import REGIONS
@@ -18,6 +19,7 @@ from membergate.market.simulator.world import World
 _CHANNELS = ("app", "web", "mini_program")
 _INVOICES = ("none", "personal", "company")
 _LANES = ("consumer", "enterprise", "campus", "group_buy", "rural_agent")
+_LEADER = ARCHETYPES[ARCHETYPE_INDEX["G10"]]
 _STATUSES = ("paid", "cancelled", "refunded")
 _GIFT_COVERAGE = 0.5
 _PERSONAL_INVOICE_SHARE = 0.06
@@ -108,9 +110,18 @@ def _order_words(rng: np.random.Generator, world: World) -> tuple[Ints, Ints, In
     lane = np.where(is_laned & ~ledger.is_for_resale, lane_of_life, 0)
     # some traders come by the enterprise lane, and some lanes are simply wrong
     lane = np.where(ledger.is_for_resale & happens(rng, 0.4 * trading, count), 1, lane)
+    lane = np.where(_poses_as_leader(world), _LANES.index(_LEADER.lane), lane)
     lane = np.where(rng.random(count) < scenario.lane_error, rng.integers(0, len(_LANES), count), lane)
     gift = world.deliveries.is_gift & (rng.random(count) < _GIFT_COVERAGE)
     return channel, invoice, lane, gift | (rng.random(count) < scenario.gift_error)
+
+
+def _poses_as_leader(world: World) -> Bools:
+    """Mark the orders that merchants who pose as group-buy leaders place in the lane, as often as leaders do."""
+    steps, account = world.steps, world.ledger.account
+    poses = np.isin(world.population.operator, steps.operator[steps.action == ACTIONS.index(Action.GROUP_BUY_LANE)])
+    rng = stream(world.scenario.chance, "evasion", "group-buy lane")
+    return np.asarray(poses[account] & (rng.random(len(account)) < _LEADER.lane_share))
 
 
 def _common_store(world: World) -> Ints:
