@@ -14,6 +14,7 @@ from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 from membergate.service.access import Gatekeeper
 from membergate.service.app import create_app
+from membergate.service.arriving import ArrivingProtocol
 from membergate.service.desks import desks_of
 from membergate.service.door import Door
 from membergate.service.identity import IdentityProvider
@@ -46,6 +47,7 @@ def make_server(app: Litestar, host: str = "127.0.0.1", port: int = DEFAULT_PORT
         app,
         host=host,
         port=port,
+        http=ArrivingProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -15,7 +15,7 @@ import pytest
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import utc
-from membergate.service import create_app, serve
+from membergate.service import arriving, create_app, serve
 from membergate.store import OperationalRecord
 
 ROUTE = "/v1/decisions/admission"
@@ -96,3 +96,31 @@ def test_a_client_that_goes_away_is_no_error_of_ours(
     assert 'status="400"' in counted
     assert "Traceback" not in capsys.readouterr().out
     assert store.decisions_of("genuine") == ()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /v1/decisions/adm", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HT"]
+)
+def test_a_head_that_does_not_come_is_not_waited_for(
+    server: Running, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Nothing at all, half a head, and half a head after a whole request: the connection is closed."""
+    client, _, _ = server
+    monkeypatch.setattr(arriving, "HEAD_S", 0.3)
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=20) as connection:
+        connection.sendall(sent)
+        sleep(0.05)
+        connection.sendall(sent[-1:] if b"GET" in sent else b"")
+        answered = b""
+        while more := connection.recv(65_536):
+            answered += more
+    assert answered.count(b"HTTP/1.1 200") == (b"GET" in sent)
+
+
+def test_a_slow_answer_is_no_late_head(server: Running, desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the head is there the timer is over, however long the answer takes, and for the next request too."""
+    client, _, _ = server
+    monkeypatch.setattr(arriving, "HEAD_S", 0.2)
+    desk.takes_s = 0.5
+    for account in ("genuine", "reseller"):
+        assert client.post(ROUTE, json={"account_id": account}).status_code == 200
