@@ -79,7 +79,7 @@ class Gatekeeper:
                 principal = await asyncio.to_thread(self.principal, authorization)
             if scope not in principal.scopes:
                 raise HTTPException(status_code=HTTPStatus.FORBIDDEN, detail=f"this asks for the scope {scope.value!r}")
-            wait_s = self._buckets.take(principal)
+            wait_s = self.take(principal)
             if wait_s > 0:
                 raise HTTPException(
                     status_code=HTTPStatus.TOO_MANY_REQUESTS,
@@ -89,6 +89,19 @@ class Gatekeeper:
             connection.scope["state"]["principal"] = principal
 
         return guard
+
+    def known(self, authorization: str | None) -> Principal | None:
+        """Tell who comes where that needs no waiting; None where it does, or where nobody does."""
+        if not self._knows(authorization):
+            return None
+        try:
+            return self.principal(authorization)
+        except HTTPException:
+            return None
+
+    def take(self, principal: Principal) -> float:
+        """Take one request of somebody's rate; gives 0, or in how many seconds there will be one."""
+        return self._buckets.take(principal)
 
     def principal(self, authorization: str | None) -> Principal:
         """Tell who comes with an Authorization header. It may wait for the record or the identity provider.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
 
 from membergate.domain.errors import MembergateError
 from membergate.domain.instants import Clock
@@ -24,7 +26,7 @@ from membergate.service.desk import AdmissionDesk
 from membergate.service.door import Desks, Door
 from membergate.service.event_routes import EVENT_ROUTES
 from membergate.service.following import Follower
-from membergate.service.guarding import add_security_headers, in_turn, only_hosts
+from membergate.service.guarding import Hosts, add_security_headers, in_turn, only_hosts
 from membergate.service.limits import TimeLimits
 from membergate.service.member_routes import MEMBER_ROUTES
 from membergate.service.metrics import METRIC_ROUTES, Counting, Metrics
@@ -32,9 +34,24 @@ from membergate.service.problems import answer_http_error, answer_membergate_err
 from membergate.service.routes import DECISION_ROUTES
 from membergate.service.rule_routes import RULE_ROUTES
 from membergate.service.settings import ServiceSettings
+from membergate.service.short_way import ShortWay, short_questions
 from membergate.store import OperationalRecord
 
 _THREADS = 40
+
+
+class Service(Litestar):
+    """The framework's application, which lets some questions go a short way past it."""
+
+    short_way: ASGIApp | None = None
+    is_short: Callable[[Any], bool]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or follow the application's life."""
+        if self.short_way is not None and self.is_short(scope):
+            await self.short_way(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(
@@ -45,7 +62,7 @@ def create_app(
     settings: ServiceSettings | None = None,
     gatekeeper: Gatekeeper | None = None,
     workspace: Workspace | None = None,
-) -> Litestar:
+) -> Service:
     """Put the routes around a desk and a record.
 
     Parameters
@@ -65,7 +82,7 @@ def create_app(
 
     Returns
     -------
-    Litestar
+    Service
         Decisions below `/v1`, `GET /health`, `GET /ready`, and the OpenAPI document at `/schema`. `app.state.door` is
         the door, whose desks may be exchanged.
     """
@@ -74,20 +91,12 @@ def create_app(
     given = desks if isinstance(desks, Desks) else Desks(desks)
     door = Door(given, store, clock, limits, on_decided=metrics.decided, workspace=workspace)
 
-    def provide_door() -> Door:
-        return door
-
-    def provide_metrics() -> Metrics:
-        return metrics
-
     follower = Follower(door)
-    return Litestar(
+    hosts, gate = Hosts(limits.allowed_hosts), gatekeeper or Gatekeeper(store, clock)
+    app = Service(
         [*DECISION_ROUTES, *MEMBER_ROUTES, *EVENT_ROUTES, *RULE_ROUTES, *METRIC_ROUTES],
-        dependencies={
-            "door": Provide(provide_door, sync_to_thread=False),
-            "metrics": Provide(provide_metrics, sync_to_thread=False),
-        },
-        guards=[in_turn(only_hosts(limits.allowed_hosts), (gatekeeper or Gatekeeper(store, clock)).guard())],
+        dependencies={"door": _always(door), "metrics": _always(metrics)},
+        guards=[in_turn(only_hosts(hosts), gate.guard())],
         middleware=[DefineMiddleware(Counting, metrics=metrics), DefineMiddleware(TimeLimits, settings=limits)],
         before_send=[add_security_headers],
         exception_handlers={
@@ -103,6 +112,14 @@ def create_app(
         debug=False,  # said aloud: the framework would take it from the environment
         logging_config=None,  # our own handlers log
     )
+    short_way = ShortWay(short_questions(door, limits), hosts, gate, metrics, otherwise=super(Service, app).__call__)
+    app.is_short, app.short_way = short_way.has, TimeLimits(short_way, limits)
+    return app
+
+
+def _always(given: object) -> Provide:
+    """Hand one object to every route that asks for it."""
+    return Provide(lambda: given, sync_to_thread=False)
 
 
 def _make_threads() -> None:

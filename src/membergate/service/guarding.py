@@ -22,6 +22,7 @@ SECURITY_HEADERS = (
 )
 """What every response carries."""
 
+JSON = "application/json"
 MEDIA_TYPES = "media_types"
 """The handler's option that names the content types that its body may be declared as."""
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -33,8 +34,8 @@ async def add_security_headers(message: Message, _scope: Scope) -> None:
         message["headers"] = [*message["headers"], *SECURITY_HEADERS]
 
 
-def only_hosts(allowed: tuple[str, ...]) -> Guard:
-    """Make a guard that refuses requests addressed to a host name that is not ours.
+class Hosts:
+    """The host names under which the service may be addressed.
 
     Parameters
     ----------
@@ -42,8 +43,24 @@ def only_hosts(allowed: tuple[str, ...]) -> Guard:
         Host names without port; `*` allows all.
     """
 
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self._allowed = frozenset(allowed)
+        self._last = ("", False)
+
+    def allow(self, host: str) -> bool:
+        """Tell whether a Host header names one of them; most name the one that the last did."""
+        last, is_allowed = self._last
+        if host != last:
+            is_allowed = "*" in self._allowed or _name_in(host) in self._allowed
+            self._last = host, is_allowed
+        return is_allowed
+
+
+def only_hosts(hosts: Hosts) -> Guard:
+    """Make a guard that refuses requests addressed to a host name that is not ours."""
+
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:  # else it would run in a thread
-        if "*" not in allowed and _host(connection) not in allowed:
+        if not hosts.allow(connection.headers.get("host", "")):
             raise HTTPException(
                 status_code=HTTPStatus.MISDIRECTED_REQUEST,
                 detail="this service is not addressed by that host name",
@@ -70,9 +87,8 @@ async def only_json(connection: Connection, handler: BaseRouteHandler) -> None:
 
     A foreign web page may send any other content type to a service on loopback without asking first.
     """
-    declared = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    allowed = handler.opt.get(MEDIA_TYPES, ("application/json",))
-    if declared not in allowed:
+    allowed = handler.opt.get(MEDIA_TYPES, (JSON,))
+    if declared_type(connection.headers.get("content-type", "")) not in allowed:
         raise HTTPException(
             status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             detail=f"the body must be declared as {' or '.join(allowed)}",
@@ -99,8 +115,13 @@ async def only_json(connection: Connection, handler: BaseRouteHandler) -> None:
         raise HTTPException(status_code=HTTPStatus.BAD_REQUEST, detail="the body is nested too deeply") from None
 
 
-def _host(connection: Connection) -> str | None:
+def declared_type(content_type: str) -> str:
+    """Give the media type of a Content-Type header, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _name_in(host: str) -> str | None:
     try:
-        return urlsplit(f"//{connection.headers.get('host', '')}").hostname
+        return urlsplit(f"//{host}").hostname
     except ValueError:
         return None

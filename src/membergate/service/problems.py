@@ -77,10 +77,16 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 def answer_membergate_error(_request: Request[Any, Any, Any], error: MembergateError) -> Response[Problem]:
     """Answer an error that was raised on purpose."""
+    return _response(*membergate_problem(error))
+
+
+def membergate_problem(error: MembergateError) -> tuple[HTTPStatus, Problem]:
+    """Give the status and the problem document of an error that was raised on purpose; the log learns of our own."""
     status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), HTTPStatus.BAD_REQUEST)
+    record = error.as_record()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("cannot_answer", **error.as_record())
-    return problem(status, **error.as_record())
+        _log.error("cannot_answer", **record)
+    return status, _document(status, record.pop("code"), record.pop("what"), record)
 
 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
@@ -97,27 +103,31 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def answer_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """Answer an error that nobody foresaw: the log learns all of it, the client nothing."""
-    _log.error("unforeseen", method=request.method, path=request.url.path, traceback=_traceback(error))
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        code="unforeseen",
-        what="the service failed, and no decision was given",
-        next="see the service's log",
-    )
+    """Answer an error that nobody foresaw."""
+    return _response(*unforeseen_problem(error, request.method, request.url.path))
+
+
+def unforeseen_problem(error: Exception, method: str, path: str) -> tuple[HTTPStatus, Problem]:
+    """Give the problem document of an error that nobody foresaw: the log learns all of it, the client nothing."""
+    _log.error("unforeseen", method=method, path=path, traceback=_traceback(error))
+    status, what = HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed, and no decision was given"
+    return status, _document(status, "unforeseen", what, {"next": "see the service's log"})
 
 
 def problem(
     status: HTTPStatus, headers: dict[str, str] | None = None, /, *, code: str, what: str, **details: str
 ) -> Response[Problem]:
     """Build a response with a problem document."""
-    document = _document(status, code, what, details)
-    return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return _response(status, _document(status, code, what, details), headers)
 
 
 def problem_document(status: HTTPStatus, *, code: str, what: str, **details: str) -> bytes:
     """Write a problem document for those who answer without the framework."""
     return msgspec.json.encode(_document(status, code, what, details))
+
+
+def _response(status: HTTPStatus, document: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
+    return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _document(status: HTTPStatus, code: str, what: str, details: dict[str, str]) -> Problem:

@@ -30,13 +30,15 @@ from membergate.service.problems import NotReadyError
 from membergate.store.codec import LONGEST_ID
 
 LARGEST_ORDER_BYTES = 131_072
+LONGEST_KEY = LONGEST_ID
+"""Characters that an idempotency key may have."""
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
         required=False,
         min_length=1,
-        max_length=LONGEST_ID,
+        max_length=LONGEST_KEY,
         description="Under one key a question is decided once; another question under it is refused.",
     ),
 ]
