@@ -205,7 +205,7 @@ def _joined_as_written(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Have statements joined in the order in which they are written.
 
     The order that DuckDB chooses for long spines rests on estimates that are off by a factor of a hundred after three
-    joins, and then lines, not goods, are what a table is built of: a third dearer.
+    joins, and then lines, not goods, are what a table is built of, which made the table of lines dearer.
     """
     before = connection.execute("SELECT current_setting('disabled_optimizers')").fetchall()[0][0]
     connection.execute("SET disabled_optimizers = ?", [",".join(filter(None, (before, "join_order")))])
