@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -53,7 +54,9 @@ def prepare(folder: Path, preset: str) -> None:
     """Simulate and load the market, where it is not there yet."""
     if (folder / "workspace").exists():
         return
+    print(f"simulating {preset}", file=sys.stderr, flush=True)
     simulate(folder, preset=preset, seed=_SEED)
+    print(f"loading {preset}", file=sys.stderr, flush=True)
     ingest(folder / "workspace", folder / "market", clock=lambda: datetime(2026, 3, 1, tzinfo=UTC))
 
 
@@ -117,7 +120,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
-        apart(_prepared, folder, arguments.preset)
+        prepare(folder, arguments.preset)
         found = apart(learning, folder) | apart(scoring, folder, arguments.rows)
     said = {
         "learn": (f"learn {arguments.preset}", LEARNING_TARGETS.get(arguments.preset, "")),
@@ -127,11 +130,6 @@ def main() -> None:
     print("| work | wall s | CPU s | peak MB | target |\n|---|---|---|---|---|")
     for name, (wall, cpu, peak) in found.items():
         print(f"| {said[name][0]} | {wall:.1f} | {cpu:.1f} | {peak:.0f} | {said[name][1]} |")
-
-
-def _prepared(folder: Path, preset: str) -> dict[str, tuple[float, float, float]]:
-    prepare(folder, preset)
-    return {}
 
 
 if __name__ == "__main__":
