@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from membergate.domain.labels import EVALUATING_GRADES
 from membergate.engine import HDBSCAN
 from membergate.learning.features import FeatureTable
 from membergate.learning.model import IdentificationModel
@@ -59,7 +60,7 @@ def try_rivals(
 
 def _boosted_trees(learned: tuple[FeatureTable, Labelling], table: FeatureTable, seed: int) -> Rival | None:
     """Grow trees on the same features and the same labels; None where labels are too few."""
-    known, labels = learned
+    known, labels = learned[0], learned[1].only(EVALUATING_GRADES)
     taught = labels.training_weight > 0
     is_merchant = labels.is_merchant[taught] == 1
     if min(is_merchant.sum(), (~is_merchant).sum()) < FEWEST_OF_EACH:
