@@ -118,10 +118,16 @@ class Workspace:
 
     @contextmanager
     def going_live(self) -> Iterator[None]:
-        """Let one at a time change what is live, on record and in the pointer; the others wait."""
-        with (self.root / ".live.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        """Let one at a time change what is live, on record and in the pointer; the others wait.
+
+        The folder itself is locked, so that waiting leaves nothing behind.
+        """
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(folder)
 
     def note_candidate(self, model_version: str) -> None:
         """Remember which model was learned last."""

@@ -99,11 +99,11 @@ def fill_in_from_the_truth(simulated: Path, market: Path) -> None:
 
 
 def digests(workspace: Workspace) -> dict[str, str]:
-    """Give every file of a workspace, the record and the warehouse among them, with its digest; locks hold nothing."""
+    """Give every file of a workspace, the record and the warehouse among them, with its digest."""
     return {
         str(path.relative_to(workspace.root)): sha256(path.read_bytes()).hexdigest()
         for path in sorted(workspace.root.rglob("*"))
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file()
     }
 
 
