@@ -55,10 +55,11 @@ def as_utf8(path: Path, copy: Path, encoding: str) -> Path:
         If the encoding is unknown, or the bytes are not of it; the position of the first wrong byte is named.
     """
     try:
+        "".encode(encoding)  # refuses what turns bytes into bytes, or texts into texts: hex, rot13
         name = codecs.lookup(encoding).name
-    except LookupError:
+    except (LookupError, ValueError):
         raise BadInputError(
-            f"unknown encoding {encoding!r}",
+            f"unknown encoding of texts {encoding!r}",
             where=f"{path}, declared in the mapping",
             allowed="an encoding that Python knows, such as latin-1, cp1252, gb18030, shift_jis or utf-16",
         ) from None

@@ -12,6 +12,7 @@ import pytest
 from membergate.domain.errors import BadInputError
 from membergate.market.loading import LoadReport
 from membergate.market.mapping import Mapping, load_mapping, parse_mapping
+from membergate.market.textfiles import as_utf8
 from membergate.market.warehouse import Warehouse
 from membergate.operations.ingest import ingest
 
@@ -193,6 +194,44 @@ def test_a_mapping_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot read the mapping") as error:
         load_mapping(tmp_path / "none.yaml")
     assert "none.yaml" in error.value.where
+
+
+_DOUBLED = "".join(f"b{level}: &b{level} [{', '.join([f'*b{level - 1}'] * 9)}]\n" for level in range(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "line"),
+    [
+        (f"version: 1\nb0: &b0 [x]\n{_DOUBLED}", "no anchors or aliases", ", line 2"),
+        ("version: 1\ntables: &all {orders: *all}\n", "no anchors or aliases", ", line 2"),
+        ("version: 1\ntables: " + "[" * 3000, "nested too deeply", ", line 2"),
+        (f"version: 1{'0' * 5000}\n", "no YAML", "mapping.yaml"),
+        ("version: 2025-99-99\n", "no YAML", "mapping.yaml"),
+        ("version: !!python/name:os.system x\n", "no YAML", "mapping.yaml"),
+        ("version: 1\ntables: {}\ntables: {}\n", "'tables' stands twice", "line 3 (tables; first in line 2)"),
+        (
+            "version: 1\ntables:\n  skus:\n    where: a\n    from: b\n    where: c\n",
+            "'where' stands twice",
+            "line 6 (tables.skus.where; first in line 4)",
+        ),
+    ],
+)
+def test_a_mapping_that_would_blow_up_is_refused_at_once(text: str, told: str, line: str) -> None:
+    """Aliases of aliases, brackets without end, impossible values and keys said twice: one error, with the place."""
+    with pytest.raises(BadInputError, match=told) as refused:
+        parse_mapping(text, origin="mapping.yaml")
+    assert line in refused.value.where
+    assert refused.value.next_step
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "hex", "undefined", "no-such", "a\0b"])
+def test_only_encodings_of_texts_are_taken(tmp_path: Path, encoding: str) -> None:
+    """What Python calls a codec, but turns no bytes into text, is refused by name."""
+    file = tmp_path / "sales.csv"
+    file.write_text("kassa;kunde\n")
+    with pytest.raises(BadInputError, match="unknown encoding") as refused:
+        as_utf8(file, tmp_path / "copy", encoding)
+    assert "utf-16" in (refused.value.allowed or "")
 
 
 def test_no_mapping_changes_nothing() -> None:

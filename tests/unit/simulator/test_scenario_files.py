@@ -180,6 +180,11 @@ def test_the_folder_and_its_stream_load_without_a_loss(
         ("preset: [tiny\n", 2, "no YAML"),
         ("- preset\n", 1, "no list of words"),
         ("preset: tiny\ncrowd: [3]\n", 2, "2 values"),
+        ("preset: tiny\nshares: {M2: .nan}\n", 2, "a finite number"),
+        (f"preset: tiny\nring_size: 1{'0' * 400}\n", 2, "a finite number"),
+        (f"preset: tiny\naccounts: 1{'0' * 5000}\n", 2, "a whole number"),
+        ("preset: tiny\nseed: !!int abc\n", 2, "a whole number"),
+        ("preset: tiny\nseed: !!python/name:os.system x\n", 2, "a whole number"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
@@ -189,6 +194,13 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int, t
         read_scenario(tmp_path / "wrong.yaml")
     assert told in str(refused.value)
     assert "preset" in told or f"line {line}," in refused.value.where
+
+
+def test_a_scenario_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    """Brackets without end are a mistake in the file, told as one."""
+    (tmp_path / "deep.yaml").write_text("drifts: " + "[" * 3000)
+    with pytest.raises(BadInputError, match="nested too deeply"):
+        read_scenario(tmp_path / "deep.yaml")
 
 
 @pytest.mark.parametrize(

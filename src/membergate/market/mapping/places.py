@@ -10,6 +10,7 @@ import yaml
 from membergate.domain.errors import BadInputError
 from membergate.market.sources import nearest
 
+_MOST_LEVELS = 40
 KeyPath = tuple[str, ...]
 """The keys, and the places in lists, that lead to a place."""
 
@@ -32,13 +33,42 @@ def read_places(text: str, *, origin: str) -> Place:
     Raises
     ------
     BadInputError
-        If it is no YAML.
+        If it is no YAML, nested too deeply, uses anchors, or says one key twice at one place.
     """
     try:
+        _check_growth(text, origin)
         content, tree = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise BadInputError("the mapping is no YAML", where=f"{origin}: {error}") from None
-    return Place(content, origin, dict(_lines(tree)))
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise BadInputError(
+            "the mapping is no YAML", where=f"{origin}: {error}", next_step="correct the mapping file"
+        ) from None
+    lines: dict[KeyPath, int] = {}
+    for path, line in _lines(tree):
+        if path in lines:
+            raise BadInputError(
+                f"the key {path[-1]!r} stands twice, and only one of them could count",
+                where=f"{origin}, line {line} ({'.'.join(path)}; first in line {lines[path]})",
+                allowed="every key once at its place",
+                next_step="correct the mapping file",
+            )
+        lines[path] = line
+    return Place(content, origin, lines)
+
+
+def _check_growth(text: str, origin: str) -> None:
+    """Refuse what would blow up once it is composed: depth recurses, anchors multiply."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        is_anchored = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None
+        if is_anchored or depth > _MOST_LEVELS:
+            line = f", line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise BadInputError(
+                "a mapping has no anchors or aliases" if is_anchored else "the mapping is nested too deeply",
+                where=f"{origin}{line}",
+                allowed="every value written out" if is_anchored else f"at most {_MOST_LEVELS} levels",
+                next_step="correct the mapping file",
+            )
 
 
 class Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
@@ -22,6 +23,7 @@ from membergate.market.simulator.drift import Drift
 from membergate.market.simulator.scenario import PRESETS, Promotion, Scenario
 
 _NOT_IN_A_FILE = frozenset({"district"})
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", datetime: "a time"}
 _LARGEST_BYTES = 1_000_000
 _NEXT = "docs/explanation/simulator.md lists every dial; OUT/scenario.yaml of any run shows them all with their values"
 
@@ -75,6 +77,8 @@ def _composed(path: Path) -> Node:
         place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "it does not parse"
         raise BadInputError(f"the scenario is no YAML: {problem}", where=place, next_step=_NEXT) from None
+    except RecursionError:
+        raise BadInputError("the scenario is nested too deeply", where=str(path), next_step=_NEXT) from None
     if root is None:
         raise BadInputError("the scenario is empty", where=str(path), allowed="preset: tiny", next_step=_NEXT)
     return root
@@ -148,7 +152,10 @@ class _Reader:
     def _scalar(self, node: Node, wanted: Any, name: str) -> Any:
         if not isinstance(node, ScalarNode):
             raise self._error(node, f"{name} is not one value", wanted.__name__)
-        given = yaml.SafeLoader("").construct_object(node)
+        try:
+            given = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError):
+            raise self._error(node, f"cannot read the value of {name}", _WORDS.get(wanted, str(wanted))) from None
         if isinstance(wanted, type) and issubclass(wanted, StrEnum):
             if given not in list(wanted):
                 raise self._error(node, f"{name} cannot be {given!r}", ", ".join(wanted))
@@ -156,10 +163,14 @@ class _Reader:
         if wanted is datetime and isinstance(given, date):
             return _instant(given)
         if wanted is float and type(given) is int:
-            return float(given)
+            try:
+                return float(given)
+            except OverflowError:
+                raise self._error(node, f"{name} is too large", "a finite number") from None
         if type(given) is not wanted:
-            words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", datetime: "a time"}
-            raise self._error(node, f"{name} cannot be {given!r}", words.get(wanted, str(wanted)))
+            raise self._error(node, f"{name} cannot be {given!r}", _WORDS.get(wanted, str(wanted)))
+        if isinstance(given, float) and not math.isfinite(given):
+            raise self._error(node, f"{name} cannot be {given!r}", "a finite number")
         return given
 
     def _code(self, node: Node, code: str) -> str:
