@@ -44,7 +44,9 @@ from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.instants import Clock, format_instant, utc
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
-from membergate.operations.admission import AdmissionRequest
+from membergate.operations.admission import AdmissionDesk, AdmissionRequest
+from membergate.operations.admit import live_desk
+from membergate.operations.failing_open import FailOpenDesk
 from membergate.operations.history import History
 from membergate.operations.ingest import ingest
 from membergate.operations.learn import learn
@@ -53,9 +55,9 @@ from membergate.operations.simulate import simulate
 from membergate.operations.workspace import Live, Workspace
 from membergate.service import create_app, desks_of
 from membergate.service.documents import AdmissionQuestion
-from membergate.service.door import Door
+from membergate.service.door import Desks, Door
 from membergate.service.serving import make_server
-from membergate.store import open_store
+from membergate.store import OperationalRecord, open_store
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,16 @@ def moving_clock(start: datetime) -> Clock:
     return lambda: start + timedelta(seconds=perf_counter() - began)
 
 
+def warmed(place: Workspace, history: History, record: OperationalRecord, clock: Clock) -> tuple[Desks, AdmissionDesk]:
+    """Set up the desks with everything looked up that is likely to come; and the admission desk by itself."""
+    desks = desks_of(place, history, record, clock)
+    if desks.warm is None or not isinstance(desks.admission, FailOpenDesk):
+        raise TypeError("these are not the desks of a workspace")
+    desks.warm(lambda: False)
+    record.let_in.follow()
+    return desks, desks.admission.desk
+
+
 def repeat_first(door: Door) -> None:
     """Let a door decide and record once, and answer with that ever after: what is left of an answer is HTTP."""
     decided, first = door.decided, asyncio.Lock()
@@ -126,7 +138,7 @@ def repeat_first(door: Door) -> None:
                 known.append(await decided(question, key))
         return known[0]
 
-    door.decided = again  # type: ignore[method-assign]  # a benchmark may
+    door.decided = again  # type: ignore[method-assign]  # all but deciding is to be measured, in the door as it is
 
 
 def serve_here(root: str, port: int, kind: str) -> None:
@@ -138,9 +150,7 @@ def serve_here(root: str, port: int, kind: str) -> None:
         history = History(place.warehouse())
         clock = moving_clock(history.last_instant + timedelta(days=1))
         record = open_store(place.record)
-        desks = desks_of(place, history, record, clock)
-        desks.warm(lambda: False)  # type: ignore[misc]  # these desks can
-        record.let_in.follow()
+        desks, _ = warmed(place, history, record, clock)
         app = create_app(replace(desks, warm=None), record, clock)
         app.register(usage)
         if kind == "repeating":
@@ -226,7 +236,7 @@ def prepare(folder: Path, preset: str) -> tuple[Workspace, list[Load]]:
     place.set_live(Live(version, store_policy(place, read_policy(folder / "policy.yaml")), format_instant(now)))
     end = history.last_instant
     with open_store(place.record) as record:
-        desk = desks_of(place, history, record, lambda: now).admission.desk  # type: ignore[attr-defined]  # the desks' protocol does not name it
+        desk = live_desk(place, history, record=record)
         decisions = desk.decide_window(end - timedelta(days=60))
         record.record(decisions)
         watched = [entry_of(decision.account_id, end) for decision in decisions[::10]]
@@ -271,10 +281,7 @@ def by_itself(place: Workspace, strangers: Sequence[str]) -> str:
     history = History(place.warehouse())
     now = history.last_instant + timedelta(days=1)
     with open_store(place.record) as record:
-        desks = desks_of(place, history, record, lambda: now)
-        desks.warm(lambda: False)  # type: ignore[misc]  # these desks can
-        record.let_in.follow()
-        desk = desks.admission.desk  # type: ignore[attr-defined]  # the desks' protocol does not name it
+        _, desk = warmed(place, history, record, lambda: now)
         names = sorted(desk.kept.accounts())[:400]
         cases = [case for name in names for case in desk.witness([name], now)][:50]
         policy = desk.policy_at(now)
