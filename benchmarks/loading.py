@@ -61,6 +61,10 @@ TRAPS = {
         "REPLACE (CASE account_id WHEN 'a3' THEN 'A4' WHEN 'a5' THEN ' a6' ELSE account_id END AS account_id)",
     ),
     "clocks that run backwards": ("orders", "REPLACE ('2025-01-31T00:00:00Z' AS paid_at)"),
+    "orders before their account's registration": (
+        "accounts",
+        "REPLACE ('2025-06-01T00:00:00Z' AS registered_at)",
+    ),
     "a category tree with holes": (
         "skus",
         (

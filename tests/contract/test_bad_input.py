@@ -82,6 +82,15 @@ def empty_parts(market: Path) -> None:
     (market / "orders").mkdir()
 
 
+def put_one_folder_deeper(market: Path) -> None:
+    """Give the folder that holds the market's, as `simulate OUT` makes it."""
+    inner = market / "market"
+    tables = list(market.iterdir())
+    inner.mkdir()
+    for path in tables:
+        path.rename(inner / path.name)
+
+
 def in_latin_1(market: Path) -> None:
     """Write a table as Latin-1."""
     text = (market / "skus.csv").read_text() + "s3,Käse\n"
@@ -111,6 +120,7 @@ WHOLE_FILE: list[tuple[str, Callable[[Path], object], list[str]]] = [
         ["orders", "total_minor", "mapping"],
     ),
     ("missing required table", lambda m: (m / "skus.csv").unlink(), ["skus", "required"]),
+    ("one folder too high", put_one_folder_deeper, ["no table in this folder", "give", "market/market"]),
     ("empty file", lambda m: (m / "orders.csv").write_text(""), ["orders.csv", "empty"]),
     ("zero rows", lambda m: (m / "orders.csv").write_text(ORDERS_HEADER + "\n"), ["orders", "no rows"]),
     ("blank lines only", lambda m: (m / "orders.csv").write_text("\n\n"), ["orders.csv", "header"]),
@@ -122,7 +132,7 @@ WHOLE_FILE: list[tuple[str, Callable[[Path], object], list[str]]] = [
     ("table folder without parts", empty_parts, ["orders", "no Parquet part"]),
     ("table twice", lambda m: (m / "orders.jsonl").write_text("{}\n"), ["twice", "orders.csv", "orders.jsonl"]),
     ("latin-1", in_latin_1, ["UTF-8", "0xE4", "position 40", "iconv", "encoding"]),
-    ("utf-16", in_utf_16, ["UTF-8", "position 0", "iconv"]),
+    ("utf-16", in_utf_16, ["UTF-8", "position 0", "iconv -f utf-16", "`encoding: utf-16`"]),
     ("money in the major unit", in_major_units, ["order_lines.", "fraction", "unit: major"]),
     ("semicolons", with_semicolons, ["skus.csv", "';'", "delimiter"]),
     ("column twice", lambda m: edit(m, "skus", "sku_id,", "sku_id,sku_id,"), ["skus.csv", "sku_id", "twice"]),
@@ -226,6 +236,7 @@ ROWS: list[tuple[str, Callable[[Path], object], dict[str, dict[str, int]]]] = [
         "orders": {"wrong_type": 1}, "order_lines": {"parent_quarantined": 1},
     }),
     ("id of 10 kB", lambda m: add(m, "skus", f"{'x' * 10_240},food"), {"skus": {"oversized_id": 1}}),
+    ("NUL in an id", lambda m: add(m, "skus", "s\x003,food"), {"skus": {"nul_in_id": 1}}),
     ("unknown word", lambda m: edit(m, "orders", "paid,CNY,1000", "lost,CNY,1000"), {
         "orders": {"unknown_value": 1}, "order_lines": {"parent_quarantined": 1},
     }),

@@ -18,6 +18,7 @@ SAID = {
     "an article in every basket": ["one sku_id, 's1', stands on 100%"],
     "ids in another case": ["2 ids differ", "' a6' and 'a6'", "lower(trim(account_id))"],
     "clocks that run backwards": [f"in {ORDERS:,} rows paid_at lies before ordered_at"],
+    "orders before their account's registration": [f"{ORDERS:,} lie more than a day before their account's"],
     "a category tree with holes": [
         "have a category_l3 and no category_l2",
         "1 values of category_l2 hang below more than one category_l1",

@@ -21,7 +21,8 @@ from membergate.domain.instants import format_instant, utc
 from membergate.operations.admit import admit, live_desk
 from membergate.operations.history import History, aware
 from membergate.operations.keeping import keep
-from membergate.operations.lists import NewEntry, add_entry, open_record
+from membergate.operations.lists import NewEntry, add_entry
+from membergate.operations.opening import open_record
 from membergate.operations.policies import read_policy, store_policy
 from membergate.operations.workspace import Live, Workspace
 
@@ -147,6 +148,10 @@ def test_the_command_line_keeps_lists(run: CommandLine, open_door: Workspace, tm
     code, _, err = run("list", "retract", entry_id, "--reason", "again", "--by", "bert", *place)
     assert (code, "retracted before" in err) == (2, True)
     assert "2 entries" not in run("list", "export", tmp_path / "all.csv", *place)[1]
+    file.write_text("list,subject_type,key,reason_code,grade,confidence\n")
+    emptied = run(*arguments, "--whole", "--apply", *place)[1]
+    assert "0 added, 0 revised, 0 unchanged, 1 no longer in the file (retracted)" in emptied
+    assert json.loads(run("list", "show", "--json", *place)[1]) == []
     with (tmp_path / "all.csv").open() as lines:
         assert {row["withdrawn_at"] == "" for row in csv.DictReader(lines)} == {True, False}
 
@@ -156,6 +161,7 @@ def test_the_command_line_keeps_lists(run: CommandLine, open_door: Workspace, tm
     [
         ("a.txt", "", "does not say what it is"),
         ("none.csv", None, "cannot be read"),
+        ("a.csv", "", "no header"),
         ("a.csv", "list,key\nwatch,x\n", "no subject_type"),
         ("a.csv", "list,subject_type,key,reason_code,grade,shoe\nwatch,phone,x,A,L1,9\n", "unknown columns: shoe"),
         ("a.csv", "list,subject_type,key,reason_code,grade\ndeny,phone,x,A,L1\n", "does not carry a denial"),
@@ -189,7 +195,22 @@ def test_a_bad_file_changes_nothing(run: CommandLine, tmp_path: Path, name: str,
     code, _, err = run("list", "import", tmp_path / name, "--source", "s", "--by", "anna", "--apply", *place)
     assert code == 2
     assert what in err
-    assert json.loads(run("list", "show", "--json", *place)[1]) == []
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    "looking",
+    [
+        ("list", "show"), ("list", "export", "all.csv"), ("policy", "history"), ("keys", "list"),
+        ("webhooks", "list"), ("appeals", "list"), ("record", "export", "all.parquet"),
+    ],
+)  # fmt: skip
+def test_whoever_only_looks_makes_no_workspace(run: CommandLine, tmp_path: Path, looking: tuple[str, ...]) -> None:
+    """A misspelt workspace is told, not made."""
+    code, _, err = run(*looking, "--workspace", tmp_path / "typo")
+    assert code == 2
+    assert "no such workspace" in err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_sources_are_rated_by_what_accounts_turned_out_to_be(run: CommandLine, open_door: Workspace) -> None:

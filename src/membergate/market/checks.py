@@ -138,6 +138,7 @@ def _problem(column: Column, family: Family, *, is_mixed: bool) -> str:
         arms.append((f"NOT {has_zone(raw)}", Reason.TIME_WITHOUT_ZONE))
     if column.kind is Kind.ID:
         arms.append((f"length({read}) > {LONGEST_ID}", Reason.OVERSIZED_ID))
+        arms.append((f"contains({read}, chr(0))", Reason.NUL_IN_ID))
     if column.choices:
         arms.append((f"{read} NOT IN ({', '.join(map(literal, column.choices))})", Reason.UNKNOWN_VALUE))
     if column.kind is Kind.TIME:

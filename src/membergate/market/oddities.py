@@ -26,6 +26,7 @@ _BACKWARDS = (
     ("promotions", "ends_at", "starts_at"),
 )
 _CLOCK_SKEW = "INTERVAL 1 MINUTE"  # two machines never agree to the second
+_REGISTRATION_SLACK = "INTERVAL 1 DAY"  # many exports hold the day of registration only
 _SHARED_BY = {"address_id", "recipient_tok", "device_tok"}
 
 
@@ -53,11 +54,9 @@ def oddities(
         for name in names:
             if table in rows and name in columns[table]:
                 yield from _too_large(connection, table, name, rows[table])
-    for table, later, earlier in _BACKWARDS:
-        if table in rows and {later, earlier} <= set(columns[table]):
-            wrong = count(connection, f"(SELECT 1 FROM {rows[table]} WHERE {later} < {earlier} - {_CLOCK_SKEW})")
-            if wrong:
-                yield f"{table}: in {wrong:,} rows {later} lies before {earlier}; a clock is wrong, or a time zone"
+    yield from _backwards(connection, rows, columns)
+    if {"orders", "accounts"} <= set(rows):
+        yield from _before_registration(connection, rows["orders"], rows["accounts"])
     if "skus" in rows:
         yield from _holes(connection, rows["skus"], columns["skus"])
 
@@ -96,6 +95,30 @@ def _too_large(connection: duckdb.DuckDBPyConnection, table: str, name: str, row
         f"{table}: one {name}, {value!r}, stands on {share}; "
         "if it is a placeholder (a till, a guest, a test), leave it out or empty it in a mapping"
     )
+
+
+def _backwards(
+    connection: duckdb.DuckDBPyConnection, rows: Mapping[str, str], columns: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    for table, later, earlier in _BACKWARDS:
+        if table in rows and {later, earlier} <= set(columns[table]):
+            wrong = count(connection, f"(SELECT 1 FROM {rows[table]} WHERE {later} < {earlier} - {_CLOCK_SKEW})")
+            if wrong:
+                yield f"{table}: in {wrong:,} rows {later} lies before {earlier}; a clock is wrong, or a time zone"
+
+
+def _before_registration(connection: duckdb.DuckDBPyConnection, orders: str, accounts: str) -> Iterator[str]:
+    registered = f"(SELECT account_id, min(registered_at) AS registered_at FROM {accounts} GROUP BY account_id)"
+    early = count(
+        connection,
+        f"(SELECT 1 FROM {orders} JOIN {registered} USING (account_id) "
+        f"WHERE ordered_at < registered_at - {_REGISTRATION_SLACK})",
+    )
+    if early:
+        yield (
+            f"orders: {early:,} lie more than a day before their account's registration; if registered_at is when an "
+            "account was imported, or these were guests, tenure begins too late"
+        )
 
 
 def _holes(connection: duckdb.DuckDBPyConnection, rows: str, columns: tuple[str, ...]) -> Iterator[str]:

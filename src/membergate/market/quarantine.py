@@ -27,6 +27,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNKNOWN_VALUE = "unknown_value"
     OVERSIZED_ID = "oversized_id"
+    NUL_IN_ID = "nul_in_id"
     EVENT_IN_FUTURE = "event_in_future"
     OTHER_CURRENCY = "other_currency"
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
@@ -58,6 +59,7 @@ _MEANINGS = {
     Reason.OUT_OF_RANGE: "the value lies outside the range that the column allows",
     Reason.UNKNOWN_VALUE: "the value is none of the words that the column may take",
     Reason.OVERSIZED_ID: "the id is longer than any real id",
+    Reason.NUL_IN_ID: "the id holds a NUL byte, which databases refuse; take it out before, or in a mapping",
     Reason.EVENT_IN_FUTURE: "the row says that it happened more than a day after it was known",
     Reason.OTHER_CURRENCY: "the order is in another currency than the market; split the market, or convert its money",
     Reason.CONFLICTING_DUPLICATE: (

@@ -16,7 +16,7 @@ from membergate.domain.errors import BadInputError
 from membergate.market.checks import Family, checked_select, family_of, has_zone, is_fractional
 from membergate.market.declaring import Kind, Table
 from membergate.market.schema import REQUIRED_TABLES, TABLES
-from membergate.market.sources import Opened, nearest, unreadable
+from membergate.market.sources import Opened, market_inside, nearest, unreadable
 from membergate.market.warehouse import count, literal
 from membergate.market.writing import disk_is_full
 
@@ -64,7 +64,8 @@ def require_tables(found: set[str], folder: Path) -> None:
             f"the market lacks the required table{'s' if len(missing) > 1 else ''} {names}",
             where=f"{folder} (it holds {', '.join(sorted(found)) or 'no table'})",
             allowed=f"required: {', '.join(REQUIRED_TABLES)}; all other tables are optional",
-            next_step=f"add {missing[0]}.parquet, .csv or .jsonl, or derive it from another table in a mapping file",
+            next_step=market_inside(folder)
+            or f"add {missing[0]}.parquet, .csv or .jsonl, or derive it from another table in a mapping file",
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from membergate.domain.errors import BadInputError
-from membergate.market.schema import TABLES
+from membergate.market.schema import REQUIRED_TABLES, TABLES
 from membergate.market.textfiles import MalformedRow, as_utf8, stage_csv, stage_jsonl
 from membergate.market.warehouse import literal
 
@@ -105,12 +105,20 @@ def scan(folder: Path) -> dict[str, Source]:
             "there is no table in this folder",
             where=str(folder),
             allowed="NAME.parquet, NAME.csv, NAME.jsonl, or a folder NAME/ of Parquet parts",
-            next_step=_LAYOUT,
+            next_step=market_inside(folder) or _LAYOUT,
         )
     return found
 
 
 _LAYOUT = f"the tables are {', '.join(TABLES)}; other names need a mapping file"
+
+
+def market_inside(folder: Path) -> str:
+    """Point at the folder within this one that holds the required tables, as `membergate simulate OUT` makes it."""
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if {path.name.split(".")[0] for path in inner.iterdir()} >= set(REQUIRED_TABLES):
+            return f"the tables lie one folder deeper: give {inner}"
+    return ""
 
 
 def _source_at(path: Path) -> Source | None:

@@ -21,6 +21,10 @@ _CHUNK = 1 << 22  # bytes
 _ALWAYS_KEPT = 1_000  # malformed lines; as many are quarantined however few the good ones are
 _LONGEST_LINE = 16 << 20  # bytes
 _MOST_LINES_OF_A_ROW = 20
+_MARKS = {  # UTF-32 first: its mark begins with that of UTF-16
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 _PARQUET = "(FORMAT parquet, COMPRESSION snappy)"
 
 
@@ -44,6 +48,11 @@ class MalformedRow:
     line: int
     text: str
     problem: str
+
+
+def marked_encoding(start: bytes) -> str:
+    """Name the encoding that the byte-order mark at a file's start declares; empty for UTF-8, or without a mark."""
+    return next((name for name, marks in _MARKS.items() if start.startswith(marks)), "")
 
 
 def as_utf8(path: Path, copy: Path, encoding: str) -> Path:
@@ -93,13 +102,16 @@ def _wrong_encoding(path: Path, encoding: str, position: int) -> BadInputError:
     with path.open("rb") as stream:
         stream.seek(position)
         byte = stream.read(1).hex().upper()
+        stream.seek(0)
+        declared = marked_encoding(stream.read(len(codecs.BOM_UTF32_LE)))
     return BadInputError(
         f"the file is not {encoding.upper()}: byte 0x{byte} at position {position} (counted from 0)",
         where=str(path),
         allowed="UTF-8, with or without a byte-order mark; or the encoding that a mapping declares",
         next_step=(
-            f"convert it (iconv -f gb18030 -t utf-8 {path.name} > converted{path.suffix}, with the encoding it has), "
-            "or declare `encoding:` in a mapping file"
+            f"convert it (iconv -f {declared or 'gb18030'} -t utf-8 {path.name} > converted{path.suffix}"
+            f"{'' if declared else ', with the encoding it has'}), "
+            f"or declare `encoding:{f' {declared}' if declared else ''}` in a mapping file"
         ),
     )
 

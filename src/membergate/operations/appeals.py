@@ -13,8 +13,8 @@ from membergate.domain.errors import BadInputError, RefusedError
 from membergate.domain.instants import Clock, format_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.membership import Appeal, AppealState
-from membergate.operations.lists import open_record
 from membergate.operations.notices import notice_of
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.sweep import clearance, reversal
 from membergate.operations.workspace import Workspace
 from membergate.store import InboxEvent, OperationalRecord
@@ -90,7 +90,7 @@ def appeal_against(record: OperationalRecord, decision_id: str, statement: str, 
 
 def appeals(workspace: Workspace, state: AppealState | None = None) -> tuple[Appeal, ...]:
     """Give the appeals of a state, or all, oldest first."""
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return record.memberships.appeals(state)
 
 
@@ -121,7 +121,7 @@ def decide_appeal(
     RefusedError
         If it was decided otherwise before.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return rule_on(record, appeal_id, state, by=by, note=note, clock=clock)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from membergate.domain.errors import RefusedError, WorkspaceError
-from membergate.operations.lists import open_record
+from membergate.operations.opening import open_record
 from membergate.operations.workspace import Workspace
 from membergate.store import Audited, Head, OperationalRecord
 
@@ -16,7 +16,7 @@ def audit_head(workspace: Workspace) -> Head:
     WorkspaceError
         If there is no record, or it cannot be read.
     """
-    with _standing_record(workspace) as record:
+    with _record_to_audit(workspace) as record:
         return record.audit.head()
 
 
@@ -39,7 +39,7 @@ def verify_audit(workspace: Workspace, head: str | None = None) -> Audited:
     WorkspaceError
         If there is no record: one that is gone is not one that is whole.
     """
-    with _standing_record(workspace) as record:
+    with _record_to_audit(workspace) as record:
         found = record.audit.verify(None if head is None else Head.parse(head))
     if found.fault:
         raise RefusedError(
@@ -50,7 +50,7 @@ def verify_audit(workspace: Workspace, head: str | None = None) -> Audited:
     return found
 
 
-def _standing_record(workspace: Workspace) -> OperationalRecord:
+def _record_to_audit(workspace: Workspace) -> OperationalRecord:
     """Open the record that is there; an audit makes none."""
     if not workspace.record.exists():
         raise WorkspaceError(

@@ -18,7 +18,7 @@ from membergate.market.declaring import Column, Kind, Table
 from membergate.market.loading import LoadReport
 from membergate.market.schema import TABLES
 from membergate.operations.ingest import ingest
-from membergate.operations.lists import open_record
+from membergate.operations.opening import open_record
 from membergate.operations.orders import SCOPE, release
 from membergate.operations.velocity import charge
 from membergate.operations.workspace import Workspace

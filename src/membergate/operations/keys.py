@@ -12,7 +12,8 @@ from hmac import compare_digest
 from membergate.domain.access import SCOPES_OF, Principal, Role, Scope
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
-from membergate.operations.lists import open_record, word
+from membergate.operations.lists import word
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.workspace import Workspace
 from membergate.store import ApiKey
 
@@ -93,7 +94,7 @@ def create_key(
 
 def keys(workspace: Workspace) -> tuple[ApiKey, ...]:
     """Give every key that there ever was, oldest first."""
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return record.keys.all()
 
 
@@ -105,7 +106,7 @@ def revoke_key(workspace: Workspace, key_id: str, *, by: str, clock: Clock) -> N
     UnknownSubjectError
         If there is no such key.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         record.keys.revoke(key_id, at=clock(), by=by)
 
 

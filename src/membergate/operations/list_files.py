@@ -16,7 +16,8 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock, days_after, format_instant, parse_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
-from membergate.operations.lists import DEFAULT_DAYS, entry_id_of, open_record, word
+from membergate.operations.lists import DEFAULT_DAYS, entry_id_of, word
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.spreadsheets import marked, unmarked
 from membergate.operations.workspace import Workspace, write_atomically
 
@@ -84,9 +85,10 @@ def import_entries(
         If a row cannot be read, or a statement comes twice. Nothing was changed.
     """
     now = clock()
-    offered = tuple(_read(file, source, now))
+    sources: set[str] = set()
+    offered = tuple(_read(file, source, now, sources))
     with open_record(workspace) as record:
-        found = difference(record.lists.entries(), offered, now)
+        found = difference(record.lists.entries(), offered, now, sources=sources or {source})
         if apply:
             new = [*found.added, *(entry for _, entry in found.revised)]
             old = [entry.entry_id for entry, _ in found.revised]
@@ -104,7 +106,7 @@ def export_entries(workspace: Workspace, file: Path) -> int:
         If the file's name does not say which.
     """
     _check_suffix(file)
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         rows = [_row(entry) for entry in record.lists.entries()]
     if file.suffix == ".jsonl":
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -118,7 +120,8 @@ def export_entries(workspace: Workspace, file: Path) -> int:
     return len(rows)
 
 
-def _read(file: Path, source: str, now: datetime) -> Iterator[ListEntry]:
+def _read(file: Path, source: str, now: datetime, sources: set[str]) -> Iterator[ListEntry]:
+    """Give the entries of a file that count now; everybody whom a row names as its source is added to `sources`."""
     first: dict[tuple[object, ...], int] = {}
     for number, row in enumerate(_rows(file), start=1):
         where = f"{file}, row {number}"
@@ -129,6 +132,7 @@ def _read(file: Path, source: str, now: datetime) -> Iterator[ListEntry]:
         if unknown or missing:
             what = f"unknown columns: {', '.join(sorted(map(str, unknown)))}" if unknown else f"no {', '.join(missing)}"
             raise BadInputError(what, where=where, allowed=", ".join((*REQUIRED, *OPTIONAL)))
+        sources.add(str(row.get("source") or source))
         if row.get("withdrawn_at"):
             continue  # an export holds the past too
         try:
@@ -162,6 +166,8 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
 def _csv_rows(file: Path, lines: TextIO) -> Iterator[Mapping[str, Any]]:
     reader = csv.DictReader(lines)
     try:
+        if reader.fieldnames is None:
+            raise BadInputError("the file has no header", where=str(file), allowed=", ".join((*REQUIRED, *OPTIONAL)))
         for row in reader:
             if None in row:
                 raise BadInputError(

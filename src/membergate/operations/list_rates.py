@@ -11,7 +11,7 @@ from membergate.domain.labels import EVALUATING_GRADES, Label
 from membergate.domain.listing import ListEntry, RiskList, SubjectType
 from membergate.domain.measurement import Measurement
 from membergate.operations.history import History
-from membergate.operations.lists import open_record
+from membergate.operations.opening import standing_record
 from membergate.operations.workspace import Workspace
 from membergate.verification.shares import clopper_pearson
 
@@ -59,7 +59,7 @@ def false_hit_rates(workspace: Workspace, history: History | None = None) -> tup
     entries: dict[tuple[str, RiskList], list[ListEntry]] = defaultdict(list)
     accounts: dict[tuple[str, RiskList], set[str]] = defaultdict(set)
     decisions: dict[tuple[str, RiskList], set[str]] = defaultdict(set)
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         for entry in record.lists.entries():
             source = (entry.source, entry.risk_list)
             entries[source].append(entry)

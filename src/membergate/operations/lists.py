@@ -13,8 +13,9 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock, days_after, format_instant
 from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.workspace import Workspace
-from membergate.store import OperationalRecord, open_store
+from membergate.store import OperationalRecord
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -108,7 +109,7 @@ def retract_entry(workspace: Workspace, entry_id: str, *, by: str, reason: str, 
     BadInputError
         If it was retracted before, or nobody is named.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         record.lists.change(retract=[entry_id], at=clock(), by=by, reason=reason)
         return _shown(record, entry_id)
 
@@ -121,7 +122,7 @@ def show_entry(workspace: Workspace, entry_id: str) -> Shown:
     UnknownSubjectError
         If there is no such entry.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return _shown(record, entry_id)
 
 
@@ -137,17 +138,11 @@ def entries_in_force(workspace: Workspace, as_of: datetime, key: str | None = No
     key
         Only entries about subjects of this key.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         found = [entry for entry in record.lists.entries() if entry.is_in_force(as_of)]
     if key is not None:
         found = [entry for entry in found if entry.subject.key == key]
     return tuple(sorted(found, key=lambda entry: (entry.review_at or entry.expires_at, entry.entry_id)))
-
-
-def open_record(workspace: Workspace) -> OperationalRecord:
-    """Open the workspace's operational record, making the workspace's folder where there is none yet."""
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    return open_store(workspace.record)
 
 
 def entry_id_of(kind: str, *said: str) -> str:

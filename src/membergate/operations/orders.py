@@ -17,8 +17,8 @@ from membergate.domain.errors import UnknownSubjectError, WorkspaceError
 from membergate.domain.instants import Clock
 from membergate.operations.admit import live_desk
 from membergate.operations.history import History
-from membergate.operations.lists import open_record
 from membergate.operations.members import Members
+from membergate.operations.opening import open_record
 from membergate.operations.order_cases import GRANTED, OrderCase, OrderRequest
 from membergate.operations.workspace import Workspace
 from membergate.store import OperationalRecord, Question, Settled

@@ -9,7 +9,7 @@ from membergate.deciding.policy import ExampleOutcome, Policy, load_policy, run_
 from membergate.deciding.policy.conformance import check_policy
 from membergate.domain.errors import PolicyError, RefusedError, UnknownSubjectError
 from membergate.domain.instants import Clock, format_instant
-from membergate.operations.lists import open_record
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.policies import SHIPPED, live_policy, read_policy, shipped_policy, store_policy
 from membergate.operations.testimony import vocabulary
 from membergate.operations.workspace import Live, Workspace
@@ -162,7 +162,7 @@ def shadow_policies(workspace: Workspace) -> tuple[Policy, ...]:
 
 def history(workspace: Workspace) -> tuple[PolicyEvent, ...]:
     """Give everything that happened to policies here, oldest first."""
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return record.policies.history()
 
 

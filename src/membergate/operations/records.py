@@ -8,7 +8,7 @@ from pathlib import Path
 from membergate.domain.disposition import Checkpoint
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
-from membergate.operations.lists import open_record
+from membergate.operations.opening import standing_record
 from membergate.operations.workspace import Workspace
 from membergate.store import Erased, decision_from_record, write_decisions
 
@@ -24,7 +24,7 @@ def export_decisions(workspace: Workspace, file: Path, checkpoint: Checkpoint) -
     WorkspaceError
         If the record cannot be read, or the file cannot be written.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         decisions = [decision_from_record(row) for some in record.scan(checkpoint) for row in some]
     decisions.sort(key=lambda decision: (decision.as_of, decision.decision_id))
     write_decisions(decisions, file)
@@ -44,5 +44,5 @@ def erase_old(workspace: Workspace, days: int, *, reason: str, clock: Clock) -> 
     if days < LONGEST_WINDOW_DAYS:
         raise BadInputError(f"{days} days are too few", allowed=f"{LONGEST_WINDOW_DAYS} or more: caps of a month count")
     now = clock()
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return record.retention.erase(now - timedelta(days=days), at=now, reason=reason or f"{days} days are over")

@@ -12,7 +12,7 @@ from membergate.domain.errors import NotEnoughDataError
 from membergate.domain.measurement import Measurement
 from membergate.operations.history import History
 from membergate.operations.list_rates import known_truth
-from membergate.operations.lists import open_record
+from membergate.operations.opening import open_record
 from membergate.operations.replaying import Replayer
 from membergate.operations.workspace import Workspace
 from membergate.verification.shares import clopper_pearson

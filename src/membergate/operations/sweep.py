@@ -18,9 +18,10 @@ from membergate.domain.labels import LabelGrade
 from membergate.domain.listing import ListEntry, RiskList, Subject, SubjectType
 from membergate.domain.membership import MemberStanding, Notice, Standing
 from membergate.operations.admission import draw, version_of
-from membergate.operations.lists import entry_id_of, open_record
+from membergate.operations.lists import entry_id_of
 from membergate.operations.members import Member, Members
 from membergate.operations.notices import notice_of
+from membergate.operations.opening import open_record
 from membergate.operations.orders import members_of
 from membergate.operations.workspace import Workspace
 from membergate.store import OperationalRecord

@@ -11,7 +11,7 @@ from hashlib import sha256
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import Clock
 from membergate.domain.urls import require_safe_url
-from membergate.operations.lists import open_record
+from membergate.operations.opening import open_record, standing_record
 from membergate.operations.workspace import Workspace
 from membergate.store import TOLD, Webhook
 
@@ -50,7 +50,7 @@ def add_webhook(workspace: Workspace, url: str, *, events: Collection[str] = TOL
 
 def webhooks(workspace: Workspace) -> tuple[Webhook, ...]:
     """Give everybody who was ever told, oldest first."""
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         return record.outbox.webhooks()
 
 
@@ -62,7 +62,7 @@ def remove_webhook(workspace: Workspace, webhook_id: str, *, clock: Clock) -> No
     UnknownSubjectError
         If there is no such webhook.
     """
-    with open_record(workspace) as record:
+    with standing_record(workspace) as record:
         record.outbox.remove(webhook_id, at=clock())
 
 

@@ -206,7 +206,7 @@ def test_a_difference_sorts_a_new_list_against_what_is_kept() -> None:
     new = replace(old, entry_id="b2", confidence=0.2)
     fresh = replace(withdrawn, entry_id="d2", withdrawn_at=None)
     offered = [replace(same, entry_id="a2"), new, fresh]
-    found = difference([same, old, gone, withdrawn, foreign], offered, START)
+    found = difference([same, old, gone, withdrawn, foreign], offered, START, sources={same.source})
     assert found == Difference((fresh,), ((old, new),), (same,), (gone,))
 
 
@@ -214,11 +214,13 @@ def test_what_is_offered_again_without_a_start_of_its_own_is_unchanged() -> None
     """A file that names no start means now: what is in force since before stays, unless its decay would begin anew."""
     kept, now = entry(RiskList.WATCH), START + DAY
     again = replace(kept, entry_id="again", starts_at=now, recorded_at=now)
-    assert difference([kept], [again], now) == Difference((), (), (kept,), ())
+    assert difference([kept], [again], now, sources={kept.source}) == Difference((), (), (kept,), ())
     for change in ({"half_life_days": 30.0}, {"starts_at": now + DAY}, {"expires_at": now + 30 * DAY}):
         other = replace(again, **change)
         held = replace(kept, half_life_days=other.half_life_days)
-        assert difference([held], [other], now) == Difference((), ((held, other),), (), ()), change
+        assert difference([held], [other], now, sources={kept.source}) == Difference((), ((held, other),), (), ()), (
+            change
+        )
 
 
 # --- entries from decisions ------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ WRONG = [
     ),
     ("version: 1\nsources: {x: {from: y}, y: {}}\ntables: {}", "not there yet", "line 2 (sources.x)"),
     ("version: 1\nsources: {x: {from: y, files: [a]}}\ntables: {}", "unknown key 'files'", "unnest"),
+    ("version: 1\ndelimiter: ''\ntables: {}", "cannot be separated by ''", "a tab"),
+    ("version: 1\nsources: {x: {delimiter: '::'}}\ntables: {}", "cannot be separated by '::'", "line 2 (sources.x)"),
     ("version: 1\nsources: {x: {from: y, group_by: a, where: b}}\ntables: {}", "does nothing else", "below it"),
     ("version: 1\nsources: {x: {from: y, let: {a: {}}}}\ntables: {}", "is an expression", "sources.x.let.a"),
     ("version: 1\nsources: {x: {optional: 'yes'}}\ntables: {}", "true or false", "optional: true"),

@@ -243,6 +243,33 @@ def test_what_is_no_table_is_told_by_its_own_name(tmp_path: Path, content: bytes
     assert str(tmp_path / "orders.csv") in error.value.where
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_byte_order_mark_is_believed(tmp_path: Path, encoding: str) -> None:
+    """What spreadsheets call Unicode text is UTF-16 with tabs; the proposal says so, and loads."""
+    text = "SKU\tDepartment\n1\t酒水\n2\tBücher\n"
+    (tmp_path / "skus.csv").write_bytes(text.encode(encoding))
+    mapping = yaml.safe_load(suggest(tmp_path).text)
+    assert mapping["sources"]["skus"] == {"encoding": encoding, "delimiter": "\t"}
+    assert mapping["tables"]["skus"]["columns"]["sku_id"] == "SKU"
+
+
+def test_a_long_file_with_a_byte_order_mark_is_cut_between_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head that is looked at ends behind a line, also where a character that holds a line end's byte stands."""
+    monkeypatch.setattr("membergate.market.suggesting.profiling._HEAD_BYTES", 1001)
+    rows = "".join(f"{number},\u0a0a\u000a" for number in range(300))
+    (tmp_path / "skus.csv").write_bytes(f"sku_id,category_l1\n{rows}".encode("utf-16"))
+    assert yaml.safe_load(suggest(tmp_path).text)["tables"]["skus"]["columns"]["sku_id"] == "sku_id"
+
+
+def test_nul_bytes_without_a_mark_are_told(tmp_path: Path) -> None:
+    """UTF-16 without a mark is not guessed at, and never printed."""
+    (tmp_path / "orders.csv").write_bytes("order_id,account_id\n1,2\n".encode("utf-16-le"))
+    with pytest.raises(BadInputError, match="UTF-16 without a byte-order mark"):
+        suggest(tmp_path)
+
+
 def test_how_files_are_written(tmp_path: Path) -> None:
     """Separator, encoding, notation of dates and seconds since 1970 are seen and said."""
     header = "Order Number;Customer No;Order Date;Total Amount;Currency\n"

@@ -23,7 +23,8 @@ from membergate.operations.hindsight import find_hindsight
 from membergate.operations.history import History, aware
 from membergate.operations.ingest import ingest
 from membergate.operations.learn import learn
-from membergate.operations.lists import NewEntry, add_entry, entries_in_force, open_record
+from membergate.operations.lists import NewEntry, add_entry, entries_in_force
+from membergate.operations.opening import open_record
 from membergate.operations.policies import STRICT, shipped_policy, store_policy
 from membergate.operations.policy_lifecycle import earlier_policies
 from membergate.operations.publish import publish

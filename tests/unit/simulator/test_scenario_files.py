@@ -223,6 +223,22 @@ def test_a_scenario_that_makes_no_sense_is_refused(tmp_path: Path, text: str) ->
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("drift", "told"),
+    [
+        ("table: logins, until_day: 2", "cannot last until day 2\n"),
+        ("table: moods, until_day: 9", "cannot concern the table 'moods'\n"),
+    ],
+)
+def test_what_an_outage_lacks_is_told_apart(tmp_path: Path, drift: str, told: str) -> None:
+    """A wrong day is told with days, a wrong table with tables."""
+    (tmp_path / "wrong.yaml").write_text(f"drifts: [{{change: outage, day: 3, {drift}}}]")
+    with pytest.raises(BadInputError) as refused:
+        read_scenario(tmp_path / "wrong.yaml")
+    assert told in str(refused.value)
+    assert "scenario.yaml" in refused.value.next_step
+
+
 def test_every_preset_makes_sense(tmp_path: Path) -> None:
     """What ships passes the checks that a file has to pass."""
     for name in PRESETS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -33,7 +33,9 @@ class Difference:
     missing: tuple[ListEntry, ...]
 
 
-def difference(kept: Iterable[ListEntry], offered: Iterable[ListEntry], as_of: datetime) -> Difference:
+def difference(
+    kept: Iterable[ListEntry], offered: Iterable[ListEntry], as_of: datetime, *, sources: Collection[str]
+) -> Difference:
     """Compare a source's list with what is kept of the same source.
 
     Parameters
@@ -44,16 +46,17 @@ def difference(kept: Iterable[ListEntry], offered: Iterable[ListEntry], as_of: d
         The new list, each statement (list, subject, reason, source) once.
     as_of
         The instant.
+    sources
+        Whose list it is; entries of others are not missing from it.
     """
     by_statement = {
         _statement(entry): entry for entry in kept if entry.withdrawn_at is None and as_of < entry.expires_at
     }
     added, revised, unchanged = [], [], []
-    sources, said = set(), set()
+    said = set()
     for entry in offered:
         statement = _statement(entry)
         said.add(statement)
-        sources.add(entry.source)
         known = by_statement.get(statement)
         if known is None:
             added.append(entry)

@@ -36,7 +36,7 @@ def read_sources(node: Place, defaults: SourceOptions) -> tuple[dict[str, Source
             child.allow(*_OF_FILES)
             options[name] = SourceOptions(
                 child.text("encoding") or defaults.encoding,
-                child.text("delimiter") or defaults.delimiter,
+                read_delimiter(child, defaults.delimiter),
                 child.names("files"),
                 child.flag("optional"),
             )
@@ -49,6 +49,22 @@ def read_sources(node: Place, defaults: SourceOptions) -> tuple[dict[str, Source
                 f"the source {name} is made from {base}, which is not there yet", "sources that stand above it"
             )
     return options, views
+
+
+def read_delimiter(node: Place, otherwise: str) -> str:
+    """Read what stands between two fields of a text file; `otherwise` where nothing is said.
+
+    Raises
+    ------
+    BadInputError
+        If it is not one printable mark or a tab.
+    """
+    given = node.text("delimiter")
+    if given is None:
+        return otherwise
+    if len(given) != 1 or given in '"\r\n' or not (given == "\t" or given.isprintable()):
+        raise node.wrong(f"fields cannot be separated by {given!r}", 'one mark, such as ";", "|" or a tab ("\t")')
+    return given
 
 
 def _view(name: str, node: Place) -> View:

@@ -32,7 +32,7 @@ from membergate.market.declaring import Table
 from membergate.market.mapping.columns import read_rule, read_zone
 from membergate.market.mapping.expressions import compile_expression
 from membergate.market.mapping.form import Derivation, Lookup, Mapping, SourceOptions
-from membergate.market.mapping.making import read_sources
+from membergate.market.mapping.making import read_delimiter, read_sources
 from membergate.market.mapping.places import Place, read_places
 from membergate.market.schema import TABLES
 from membergate.market.sources import nearest
@@ -67,7 +67,7 @@ def parse_mapping(text: str, *, origin: str) -> Mapping:
     root.allow("version", "time_zone", "encoding", "delimiter", "sources", "tables")
     if root.content.get("version") != 1:
         raise root.wrong("the mapping names no version that is known here", "version: 1")
-    defaults = SourceOptions(root.text("encoding") or "utf-8", root.text("delimiter") or ",")
+    defaults = SourceOptions(root.text("encoding") or "utf-8", read_delimiter(root, ","))
     options, views = read_sources(root.child("sources", {}), defaults)
     tables = {name: _derivations(name, node) for name, node in root.child("tables").children().items()}
     return Mapping(origin, tables, read_zone(root), options, defaults, views)

@@ -18,14 +18,14 @@ from membergate.domain.errors import BadInputError
 from membergate.domain.instants import utc
 from membergate.market.simulator.adversary import Evasion
 from membergate.market.simulator.archetypes import ARCHETYPE_INDEX
-from membergate.market.simulator.checking import check_scenario
+from membergate.market.simulator.checking import NEXT_STEP, check_scenario
 from membergate.market.simulator.drift import Drift
 from membergate.market.simulator.scenario import PRESETS, Promotion, Scenario
 
 _NOT_IN_A_FILE = frozenset({"district"})
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", datetime: "a time"}
 _LARGEST_BYTES = 1_000_000
-_NEXT = "docs/explanation/simulator.md lists every dial; OUT/scenario.yaml of any run shows them all with their values"
+_NEXT = NEXT_STEP
 
 
 def read_scenario(path: Path, *, seed: int | None = None, accounts: int | None = None) -> Scenario:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from membergate.domain.errors import BadInputError
 from membergate.market.checks import ZONE_AFTER_TIME, Family, family_of
 from membergate.market.mapping.viewing import listed
 from membergate.market.sources import Source, open_source
+from membergate.market.textfiles import marked_encoding
 from membergate.market.warehouse import literal
 
 SAMPLED_ROWS = 50_000
@@ -160,8 +162,8 @@ def profile(connection: duckdb.DuckDBPyConnection, source: Source, files: str, s
     if source.ending != ".parquet":
         path = source.files[0]
         head = staging / f"{source.name}.head{path.suffix}"
-        is_head, sampled = _write_head(path, head), Source(source.name, (head,))
-        encoding = _encoding(head.read_bytes())
+        encoding, is_head = _write_head(path, head)
+        sampled = Source(source.name, (head,))
         delimiter = _delimiter(head, encoding or "utf-8") if source.ending == ".csv" else ""
     try:
         opened = open_source(connection, sampled, staging, encoding=encoding or "utf-8", delimiter=delimiter or ",")
@@ -192,13 +194,26 @@ def _is_json(column: ColumnProfile) -> bool:
     return bool(column.values) and all(value[:1] in {"{", "["} for value in column.values)
 
 
-def _write_head(path: Path, head: Path) -> bool:
-    """Copy the first lines of a text file; say whether there are more."""
+def _write_head(path: Path, head: Path) -> tuple[str, bool]:
+    """Copy the first lines of a text file; give its encoding, empty for UTF-8, and say whether there are more."""
     with path.open("rb") as stream:
         content = stream.read(_HEAD_BYTES)
         is_cut = bool(stream.read(1))
-    head.write_bytes(content[: content.rfind(b"\n") + 1] if is_cut else content)
-    return is_cut
+    encoding = marked_encoding(content)
+    if encoding:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(content)
+        content = (text[: text.rfind("\n") + 1] if is_cut else text).encode(encoding)
+    elif b"\0" in content:
+        raise BadInputError(
+            "the file holds NUL bytes: it is no text, or UTF-16 without a byte-order mark",
+            where=str(path),
+            allowed="comma-separated values under a header, or one JSON object a line",
+            next_step=f"convert it: iconv -f utf-16le -t utf-8 {path.name} > converted{path.suffix}",
+        )
+    elif is_cut:
+        content = content[: content.rfind(b"\n") + 1]
+    head.write_bytes(content)
+    return encoding or _encoding(content), is_cut
 
 
 def _encoding(content: bytes) -> str:
