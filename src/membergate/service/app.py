@@ -26,7 +26,7 @@ from membergate.service.desk import AdmissionDesk
 from membergate.service.door import Desks, Door
 from membergate.service.event_routes import EVENT_ROUTES
 from membergate.service.following import Follower
-from membergate.service.guarding import Hosts, add_security_headers, in_turn, only_hosts
+from membergate.service.guarding import Hosts, add_security_headers, in_turn, only_hosts, only_one_length
 from membergate.service.limits import TimeLimits
 from membergate.service.member_routes import MEMBER_ROUTES
 from membergate.service.metrics import METRIC_ROUTES, Counting, Metrics
@@ -96,7 +96,7 @@ def create_app(
     app = Service(
         [*DECISION_ROUTES, *MEMBER_ROUTES, *EVENT_ROUTES, *RULE_ROUTES, *METRIC_ROUTES],
         dependencies={"door": _always(door), "metrics": _always(metrics)},
-        guards=[in_turn(only_hosts(hosts), gate.guard())],
+        guards=[in_turn(only_one_length, only_hosts(hosts), gate.guard())],
         middleware=[DefineMiddleware(Counting, metrics=metrics), DefineMiddleware(TimeLimits, settings=limits)],
         before_send=[add_security_headers],
         exception_handlers={

@@ -70,6 +70,17 @@ def only_hosts(hosts: Hosts) -> Guard:
     return guard
 
 
+async def only_one_length(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Refuse a body whose end is told twice, and end the connection: a proxy may go by the other (RFC 9112, 6.1)."""
+    if "transfer-encoding" in connection.headers and "content-length" in connection.headers:
+        raise HTTPException(
+            status_code=HTTPStatus.BAD_REQUEST,
+            detail="the end of the body is told twice",
+            headers={"connection": "close"},
+            extra={"where": "headers Content-Length and Transfer-Encoding", "allowed": "one of the two"},
+        )
+
+
 def in_turn(*guards: Guard) -> Guard:
     """Make one guard of several; the framework copies a handler for each guard that it asks."""
 

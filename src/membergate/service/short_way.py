@@ -32,6 +32,7 @@ from membergate.service.settings import ServiceSettings
 _ENCODE = msgspec.json.Encoder().encode
 _ONCE = frozenset({b"host", b"authorization", b"content-type", b"idempotency-key"})
 """Headers that are looked at here; one that comes twice is the framework's to make sense of."""
+_CHUNKED = b"transfer-encoding"
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -161,13 +162,15 @@ async def _told(question: Question, asked: Any, key: str | None) -> tuple[HTTPSt
 
 
 def _looked_at(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
-    """Pick out the headers that are looked at here; None where one comes twice."""
+    """Pick out the headers that are looked at here; None where one comes twice, or the body in chunks."""
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _ONCE:
             if name in found:
                 return None
             found[name] = value
+        elif name == _CHUNKED:
+            return None
     return found
 
 

@@ -98,6 +98,31 @@ def test_a_client_that_goes_away_is_no_error_of_ours(
     assert store.decisions_of("genuine") == ()
 
 
+@pytest.mark.parametrize("path", [ROUTE, "/v1/events"])
+def test_a_body_whose_end_is_told_twice_is_refused(server: Running, store: OperationalRecord, path: str) -> None:
+    """Length and chunks at once are how requests are smuggled past a proxy: 400, and the connection ends."""
+    client, _, _ = server
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
+    body = 'Transfer-Encoding: chunked\r\n\r\n19\r\n{"account_id": "genuine"}\r\n0\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=20) as connection:
+        connection.sendall((head + body).encode())
+        answered = b""
+        while more := connection.recv(65_536):
+            answered += more
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert b"told twice" in answered
+    assert store.decisions_of("genuine") == ()
+
+
+def test_a_body_in_chunks_is_read(server: Running) -> None:
+    """A client that does not know the length before it sends is answered all the same."""
+    client, _, _ = server
+    answered = client.post(
+        ROUTE, content=iter([b'{"account_id":', b' "genuine"}']), headers={"content-type": "application/json"}
+    )
+    assert answered.status_code == 200
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /v1/decisions/adm", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /health HT"]
 )
