@@ -20,7 +20,7 @@ from membergate.domain.decision import Decision
 from membergate.domain.instants import format_instant, utc
 from membergate.operations.admit import admit, live_desk
 from membergate.operations.history import History, aware
-from membergate.operations.keeping import keep
+from membergate.operations.keeping import enter_what_was_cut_off, keep
 from membergate.operations.lists import NewEntry, add_entry
 from membergate.operations.opening import open_record
 from membergate.operations.policies import read_policy, store_policy
@@ -113,7 +113,10 @@ rules:
     with open_record(open_door) as record:
         assert keep(record, policy, decided, lambda: utc(2036, 1, 1)) == 0
         now = decided[-1].as_of + HOUR
-        assert keep(record, policy, decided, lambda: now) == len(decided)
+        record.record(decided)  # and then the process dies
+        assert enter_what_was_cut_off(record, read_policy(None), lambda: now) == 0
+        assert enter_what_was_cut_off(record, policy, lambda: now) == len(decided)
+        assert enter_what_was_cut_off(record, policy, lambda: now) == 0
         assert keep(record, policy, decided, lambda: now) == 0
         listed = record.lists.entries()
     assert {entry.source for entry in listed} == {"rule:all"}

@@ -10,6 +10,9 @@ from membergate.domain.decision import Decision
 from membergate.domain.instants import Clock
 from membergate.store import OperationalRecord
 
+MOST_CUT_OFF = 4_096
+"""Decisions that a crash can have cut off from their entries, at most: those that were being answered."""
+
 
 def keep(record: OperationalRecord, policy: Policy, decisions: Sequence[Decision], clock: Clock) -> int:
     """Record decisions and the list entries that follow from them; both once, however often it is repeated.
@@ -39,3 +42,11 @@ def enter(record: OperationalRecord, policy: Policy, decisions: Sequence[Decisio
     now = clock()
     entries = [entry for decision in decisions for entry in entries_from(policy, decision, now)]
     return record.lists.change(entries, at=now, by=f"policy {policy.name}-{policy.version}") if entries else 0
+
+
+def enter_what_was_cut_off(record: OperationalRecord, policy: Policy, clock: Clock) -> int:
+    """Enter what a crash left out, between a decision that was on record and its entries; gives how many are new."""
+    if not any(rule.watch for rule in policy.rules):
+        return 0
+    last = record.recorded_last(MOST_CUT_OFF)
+    return enter(record, policy, [one for one in last if one.policy_version == policy.full_version], clock)

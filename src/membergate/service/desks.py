@@ -12,7 +12,7 @@ from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
 from membergate.operations.failing_open import FailOpenDesk
 from membergate.operations.history import History
-from membergate.operations.keeping import enter
+from membergate.operations.keeping import enter, enter_what_was_cut_off
 from membergate.operations.members import Members
 from membergate.operations.orders import OrderDesk
 from membergate.operations.reviewing import ReviewBudget
@@ -57,6 +57,8 @@ def desks_of(
         If the model was altered.
     """
     desk = live_desk(workspace, history, record=record)
+    if enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
+        desk.lists.refresh()
     lock = lock or Lock()
     ahead = _taken_over(desk, before, lock)
     members = Members(desk, record, lock=lock)

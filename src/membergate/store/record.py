@@ -165,6 +165,16 @@ class OperationalRecord:
         decisions = [decision for decision in self.decisions_of(account_id) if decision.checkpoint is checkpoint]
         return decisions[-1] if decisions else None
 
+    def recorded_last(self, most: int) -> tuple[Decision, ...]:
+        """Give the decisions that were put on record last, at most so many, earliest `as_of` first.
+
+        Raises
+        ------
+        WorkspaceError
+            If the database cannot be read.
+        """
+        return _in_time(self._decisions(ROWS.order_by(DECISIONS.c.number.desc()).limit(most), {}))
+
     def admitted_accounts(self, account_ids: Iterable[str], before: datetime) -> set[str]:
         """Tell which accounts were let in, in full, capped or on trial, by decisions as of an earlier instant.
 
