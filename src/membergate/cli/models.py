@@ -171,6 +171,12 @@ def monitor(
     *,
     alpha: Annotated[float, typer.Option(help="Leakage bound to watch, in (0, 1); counts when it begins.")] = 0.02,
     delta: Annotated[float, typer.Option(help="Risk of ever alarming wrongly, in (0, 1); as above.")] = 0.05,
+    smallest_propensity: Annotated[
+        float | None,
+        typer.Option(help="Smallest chance with which anybody is drawn for review; that of the sample unless given."),
+    ] = None,
+    sensitivity: Annotated[float, typer.Option(help="Share of merchants whom reviewers know, in (0, 1].")] = 1.0,
+    specificity: Annotated[float, typer.Option(help="Share of genuine people whom reviewers know, in (0, 1].")] = 1.0,
     until: InstantOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
@@ -183,7 +189,14 @@ def monitor(
     from membergate.operations.workspace import Workspace
     from membergate.verification.certificate import Terms
 
-    watched = watch_live(Workspace(workspace), terms=Terms(alpha=alpha, delta=delta), until=instant(until))
+    terms = Terms(
+        alpha=alpha,
+        delta=delta,
+        smallest_propensity=smallest_propensity,
+        reviewer_sensitivity=sensitivity,
+        reviewer_specificity=specificity,
+    )
+    watched = watch_live(Workspace(workspace), terms=terms, until=instant(until))
     if as_json:
         print_json({name: value for name, value in vars(watched).items() if name != "monitor"})
     else:

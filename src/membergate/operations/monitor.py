@@ -7,10 +7,12 @@ from datetime import datetime
 
 import msgspec
 
+from membergate.deciding.policy import Policy
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import format_instant
 from membergate.domain.labels import SAMPLED_GRADE, Label
+from membergate.learning.model import load_model
 from membergate.operations.history import History
 from membergate.operations.policies import live_policy, policy_file_name
 from membergate.operations.workspace import Workspace, read_json, write_atomically
@@ -63,8 +65,8 @@ def monitor(
     workspace
         Holds the market, what is live, its recorded decisions and the monitor's state.
     terms
-        What is watched, for a monitor that begins; one that goes on keeps the terms it began with. The cap is the live
-        policy's.
+        What is watched, for a monitor that begins; one that goes on keeps the bounds it began with. The cap is the live
+        policy's, and the smallest propensity that of this run's reviews.
     until
         Reviews known by here; the end of the data where None.
     history
@@ -74,6 +76,8 @@ def monitor(
     ------
     WorkspaceError
         If nothing is live, or the state is damaged.
+    ModelError
+        If the live model was altered.
     BadInputError
         If a review was sampled with a smaller propensity than the terms declare.
     """
@@ -86,18 +90,18 @@ def monitor(
         if label.grade is SAMPLED_GRADE and label.propensity is not None and label.subject_type == "account"
     }
     path = workspace.root / "monitor" / f"{live.model_version}--{live.policy_file.removesuffix('.yaml')}.json"
+    policy, given = live_policy(workspace), terms or Terms()
     before = _resumed(path.name, read_json(path))
     if before is None:
-        given, policy = terms or Terms(), live_policy(workspace)
-        smallest = given.smallest_propensity or min((it.propensity or 1.0 for it in reviews.values()), default=1.0)
-        before = Monitor(given.tested_alpha, given.delta, policy.operator_cap or 1, 1 / smallest)
-    audits = _audits(workspace, live.model_version, reviews)
-    after = watch(before, audits, at=format_instant(end))
+        before = Monitor(given.watched_alpha, given.delta, policy.operator_cap or 1, 1.0)
+    smallest = given.smallest_propensity or min((it.propensity or 1.0 for it in reviews.values()), default=1.0)
+    audits = _audits(workspace, policy, reviews)
+    after = watch(before, audits, at=format_instant(end), largest_weight=1 / smallest)
     write_atomically(path, msgspec.json.encode(after))
     low, high = after.interval
     return Watched(
         model_version=live.model_version,
-        policy_file=policy_file_name(live_policy(workspace)),
+        policy_file=policy_file_name(policy),
         until=format_instant(end),
         new_audits=len(after.decisions) - len(before.decisions),
         e_value=after.e_value,
@@ -109,15 +113,23 @@ def monitor(
     )
 
 
-def _audits(workspace: Workspace, model_version: str, reviews: dict[str, Label]) -> list[Audit]:
-    """Pair the live model's admissions with reviews that came after them, an account's first admission only."""
-    admitted = {disposition.value for disposition in HOLDERS}
+def _audits(workspace: Workspace, policy: Policy, reviews: dict[str, Label]) -> list[Audit]:
+    """Pair what is live's admissions with reviews that came after them, an account's first admission only.
+
+    Neither what another policy let in counts, nor whom the model was made from: of those it knows too much.
+    """
+    live = workspace.required_live()
+    lineage = load_model(workspace.models / live.model_version).lineage
+    learned_from = set(lineage.accounts.tolist())
+    what, admitted = (live.model_version, policy.full_version), {disposition.value for disposition in HOLDERS}
     paired: dict[str, tuple[datetime, Audit]] = {}
     with open_store(workspace.record) as record:
         for rows in record.scan(Checkpoint.ADMISSION):
             for row in rows:
                 review = reviews.get(row["account_id"])
-                if review is None or row["model_version"] != model_version or row["disposition"] not in admitted:
+                if review is None or row["account_id"] in learned_from or row["as_of"] < lineage.trained_until:
+                    continue
+                if (row["model_version"], row["policy_version"]) != what or row["disposition"] not in admitted:
                     continue
                 if review.decided_at < row["as_of"] or review.propensity is None:
                     continue

@@ -85,8 +85,16 @@ class Terms:
     @property
     def tested_alpha(self) -> float:
         """The bound that labels are held against: lower than alpha where reviewers overlook merchants."""
-        seen = self.reviewer_sensitivity * self.alpha + (1 - self.reviewer_specificity) * (1 - self.alpha)
-        return min(self.alpha, seen)
+        return min(self.alpha, self._seen_at_alpha)
+
+    @property
+    def watched_alpha(self) -> float:
+        """What an alarm must refute: higher than alpha where reviewers take genuine applicants for merchants."""
+        return max(self.alpha, self._seen_at_alpha)
+
+    @property
+    def _seen_at_alpha(self) -> float:
+        return self.reviewer_sensitivity * self.alpha + (1 - self.reviewer_specificity) * (1 - self.alpha)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Monitor:
     Parameters
     ----------
     alpha, delta, operator_cap, largest_weight
-        What is watched; the largest weight that the audit's design allows.
+        What is watched; the largest weight that any audit's design has allowed so far.
     log_wealth
         Logarithm of each stake's wealth against "leakage <= alpha".
     log_wealth_up, log_wealth_down
@@ -108,7 +108,7 @@ class Monitor:
         return low, 1.0 if kept[-1] == len(BOUNDS) - 1 else float(BOUNDS[kept[-1] + 1])
 
 
-def watch(monitor: Monitor, audits: Sequence[Audit], *, at: str) -> Monitor:
+def watch(monitor: Monitor, audits: Sequence[Audit], *, at: str, largest_weight: float = 1.0) -> Monitor:
     """Place the bets of one batch and give the state after it; what was seen before counts no more.
 
     Parameters
@@ -119,12 +119,16 @@ def watch(monitor: Monitor, audits: Sequence[Audit], *, at: str) -> Monitor:
         The audits of one batch, in the order of their decisions.
     at
         The instant of the batch: where it raises the alarm, it is written down.
+    largest_weight
+        What the batch's design allows. Where that is more than any design before, bets are smaller from now on, which
+        harms no promise: a stake is free, as long as it is chosen before what it is placed on.
 
     Raises
     ------
     BadInputError
         If a weight is larger than the design allows.
     """
+    monitor = replace(monitor, largest_weight=max(monitor.largest_weight, largest_weight))
     seen, known = set(monitor.decisions), set(monitor.operators)
     fresh = [audit for audit in audits if audit.decision_id not in seen]
     if any(not 1 <= audit.weight <= monitor.largest_weight * (1 + 1e-9) for audit in fresh):

@@ -37,6 +37,34 @@ def test_a_cap_and_weights_slow_the_bet() -> None:
     assert leaked.e_value == pytest.approx(float(np.mean(1 + STAKES * 0.98 / 0.02 / 10)))
 
 
+def test_a_design_with_rarer_draws_is_taken_up() -> None:
+    """Larger weights than before make bets smaller from then on; what was won before stays. Undeclared, they refuse."""
+    first = watched(np.zeros(20, dtype=bool))
+    rare = [Audit("r", "r", is_merchant=True, weight=8.0)]
+    with pytest.raises(BadInputError, match="not of the design"):
+        watch(first, rare, at="2025-10-02")
+    after = watch(first, rare, at="2025-10-02", largest_weight=8.0)
+    assert after.e_value == pytest.approx(float(np.mean((1 - STAKES) ** 20 * (1 + STAKES * 0.98 / 0.02))))
+    later = watch(after, [Audit("s", "s", is_merchant=True, weight=1.0)], at="2025-10-03")
+    won = 1 + STAKES * 0.98 / 0.02
+    assert later.e_value == pytest.approx(float(np.mean((1 - STAKES) ** 20 * won * (1 + STAKES * 0.98 / 0.02 / 8))))
+
+
+def test_false_alarms_stay_within_delta_where_the_design_changes() -> None:
+    """Draws of one in four, then of one in nine by a plan: of 300 streams at alpha, no more than delta alarm."""
+    generator, alarms = np.random.default_rng(9), 0
+    for _ in range(300):
+        state = Monitor(0.05, 0.05, 1, 1.0)
+        for batch, chance in enumerate((1 / 4, 1 / 9, 1 / 4)):
+            drawn = np.flatnonzero(generator.random(2_000) < chance)
+            leaks = generator.random(len(drawn)) < 0.05
+            names = [f"{batch}-{place}" for place in drawn.tolist()]
+            audits = [Audit(name, name, bool(leak), 1 / chance) for name, leak in zip(names, leaks, strict=True)]
+            state = watch(state, audits, at=str(batch), largest_weight=1 / chance)
+        alarms += bool(state.alarmed_at)
+    assert stats.binomtest(alarms, 300).proportion_ci(0.95).low <= 0.05
+
+
 def test_false_alarms_stay_within_delta_at_all_times() -> None:
     """Where leakage is exactly alpha, no more than delta of 300 streams ever alarm, and the interval covers as often.
 
