@@ -27,6 +27,7 @@ from membergate.operations.testimony import vocabulary
 from membergate.operations.verify import Judgement, name_of
 from membergate.operations.workspace import Live, Workspace, write_atomically
 from membergate.store import PolicyState
+from membergate.verification.report import digest_of
 
 if TYPE_CHECKING:
     from tests.journey.conftest import CommandLine
@@ -58,9 +59,11 @@ def open_gate(place: Workspace, policy: Policy) -> None:
         policy_digest=policy.digest,
         incumbent=name_of(place.required_live()),
         warehouse=place.warehouse().fingerprint,
+        report_digest=digest_of(b"{}"),
     )
-    file = place.report_folder(place.required_live().model_version) / "judgement.json"
-    write_atomically(file, msgspec.json.encode(judgement))
+    folder = place.report_folder(place.required_live().model_version)
+    write_atomically(folder / "report.json", b"{}")
+    write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
 
 
 def draft(folder: Path, version: str = "1", expect: str = "review", more: str = "") -> Path:

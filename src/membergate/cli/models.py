@@ -83,7 +83,10 @@ def verify(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a candidate on later applications of operators it never met, write the report, and ask the gate."""
+    """Measure a candidate on later applications of operators it never met, write the report, and ask the gate.
+
+    With --until it is a look: no gate is asked, and the look is written beside the report.
+    """
     from membergate.operations.policies import read_policy
     from membergate.operations.verify import verify as verify_model
     from membergate.operations.workspace import Workspace
@@ -122,9 +125,12 @@ def print_verification(verified: Verified) -> None:
     for certificate in verified.report.certificates:
         say(certificate.line)
     say(verified.report.plan.line)
-    say("gate: open" if verified.report.judgement.opens else "gate: shut")
-    for reason in verified.report.judgement.reasons:
-        say(f"  {reason}")
+    if verified.report.is_look:
+        say("no gate run: a look with --until leaves the gate's report and answer as they are")
+    else:
+        say("gate: open" if verified.report.judgement.opens else "gate: shut")
+        for reason in verified.report.judgement.reasons:
+            say(f"  {reason}")
     say(f"report: {verified.html}")
 
 

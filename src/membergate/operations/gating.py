@@ -7,6 +7,7 @@ from membergate.domain.errors import RefusedError
 from membergate.domain.instants import Clock
 from membergate.operations.policies import live_policy, policy_file_name
 from membergate.operations.policy_lifecycle import go_live, note_live
+from membergate.operations.signing import report_digest
 from membergate.operations.verify import name_of, read_judgement
 from membergate.operations.workspace import Live, Workspace
 from membergate.store import PolicyState
@@ -18,7 +19,9 @@ def require_open_gate(workspace: Workspace, model_version: str, policy: Policy) 
     Raises
     ------
     RefusedError
-        If it was not verified so, or the gate stayed shut.
+        If it was not verified so, its report is not the one that the gate judged, or the gate stayed shut.
+    WorkspaceError
+        If its report is missing or damaged.
     """
     live, judgement = workspace.live(), read_judgement(workspace, model_version)
     again = f"membergate verify --model {model_version}"
@@ -34,6 +37,12 @@ def require_open_gate(workspace: Workspace, model_version: str, policy: Policy) 
     if judgement.incumbent != name_of(live):
         raise RefusedError(
             f"model {model_version} was compared with {judgement.incumbent or 'nothing'}; something else is live now",
+            next_step=again,
+        )
+    if judgement.report_digest != report_digest(workspace, model_version):
+        raise RefusedError(
+            f"the report of model {model_version} is not the one that the gate judged",
+            where=str(workspace.report_folder(model_version)),
             next_step=again,
         )
     if not judgement.opens:
@@ -52,7 +61,7 @@ def activate(workspace: Workspace, policy: Policy, *, by: str, clock: Clock, not
     RefusedError
         If it did not go through these steps, or was not verified with the live model, or the gate stayed shut.
     WorkspaceError
-        If nothing is live that it could join.
+        If nothing is live that it could join, or the live model's report is missing or damaged.
     """
     live = workspace.required_live()
     note_live(workspace, live_policy(workspace), by="membergate", clock=clock, unless_recorded=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -12,7 +14,9 @@ from membergate.domain.instants import format_instant, parse_instant
 from membergate.operations.workspace import Live, Workspace, write_atomically
 from membergate.verification.gate import GateRules
 from membergate.verification.html import to_html
-from membergate.verification.report import Report, SignOff, from_json, to_json
+from membergate.verification.report import Report, SignOff, digest_of, from_json, to_json
+
+_Found = TypeVar("_Found")
 
 LONGEST_NAME = 200
 """Characters of a name at most."""
@@ -76,9 +80,24 @@ def report_of(workspace: Workspace, model_version: str) -> Report:
     WorkspaceError
         If it is missing or damaged.
     """
+    return _read(workspace, model_version, from_json)
+
+
+def report_digest(workspace: Workspace, model_version: str) -> str:
+    """Give the digest of what a model's report found, by which the gate knows it again.
+
+    Raises
+    ------
+    WorkspaceError
+        If the report is missing or damaged.
+    """
+    return _read(workspace, model_version, digest_of)
+
+
+def _read(workspace: Workspace, model_version: str, how: Callable[[bytes], _Found]) -> _Found:
     file = workspace.report_folder(model_version) / "report.json"
     try:
-        return from_json(file.read_bytes())
+        return how(file.read_bytes())
     except (OSError, msgspec.MsgspecError):
         raise WorkspaceError(
             "the verification report is missing or damaged",

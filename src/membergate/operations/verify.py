@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from membergate.operations.workspace import Live, Workspace, read_json, write_at
 from membergate.verification.certificate import Terms
 from membergate.verification.confusion import find_confusion
 from membergate.verification.html import to_html
-from membergate.verification.report import Report, Surroundings, build_report, to_json
+from membergate.verification.report import Report, Surroundings, build_report, digest_of, to_json
 
 COMPUTES = ("duckdb", "numba", "numpy", "scikit-learn", "scipy")
 """Libraries whose version may move a figure."""
@@ -56,6 +56,8 @@ class Judgement:
         The model and the policy file that were live then; empty for none.
     warehouse
         Fingerprint of the data that it was measured on.
+    report_digest
+        Of the report that it judged, as `digest_of` gives it.
     """
 
     opens: bool
@@ -63,6 +65,7 @@ class Judgement:
     policy_digest: str
     incumbent: str
     warehouse: str
+    report_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def verify(
 ) -> Verified:
     """Measure a candidate, write its report, and ask the gate.
 
+    A look at an earlier instant asks no gate: it is written beside, and leaves the gate's report and answer alone.
+
     Parameters
     ----------
     workspace
@@ -98,7 +103,7 @@ def verify(
     policy
         The policy to verify it with; the shipped default where None.
     until
-        Applications up to here, with the labels known by then; the end of the data where None.
+        Look at applications up to here, with the labels known by then; None is the end of the data, and the gate's.
     terms
         What is to be certified; the operator cap is the policy's.
     history
@@ -125,8 +130,9 @@ def verify(
         surroundings=_surroundings(workspace, desk, evaluated, end),
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
-    judgement = _judged(report, policy, live, history) if until is None else None
-    return _kept(workspace, version, report, judgement)
+    if until is not None:
+        return _look_kept(workspace, version, replace(report, is_look=True), until)
+    return _kept(workspace, version, report, _judged(report, policy, live, history))
 
 
 def _software() -> dict[str, str]:
@@ -163,17 +169,33 @@ def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluate
 
 def _judged(report: Report, policy: Policy, live: Live | None, history: History) -> Judgement:
     gate = report.judgement
-    return Judgement(gate.opens, gate.reasons, policy.digest, name_of(live), history.warehouse.fingerprint)
+    return Judgement(
+        opens=gate.opens,
+        reasons=gate.reasons,
+        policy_digest=policy.digest,
+        incumbent=name_of(live),
+        warehouse=history.warehouse.fingerprint,
+        report_digest=digest_of(to_json(report)),
+    )
 
 
-def _kept(workspace: Workspace, version: str, report: Report, judgement: Judgement | None) -> Verified:
-    """Write the report, and the judgement where there is one: a window of one's own choice never opens the gate."""
+def _kept(workspace: Workspace, version: str, report: Report, judgement: Judgement) -> Verified:
+    verified = _written(workspace, version, report, "report")
+    write_atomically(workspace.report_folder(version) / "judgement.json", msgspec.json.encode(judgement))
+    return verified
+
+
+def _look_kept(workspace: Workspace, version: str, report: Report, until: datetime) -> Verified:
+    """Write a look beside the gate's own report: a window of one's own choice never opens the gate."""
+    return _written(workspace, version, report, f"look-until-{until.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+
+
+def _written(workspace: Workspace, version: str, report: Report, name: str) -> Verified:
     folder = workspace.report_folder(version)
-    write_atomically(folder / "report.json", to_json(report))
-    write_atomically(folder / "report.html", to_html(report).encode())
-    if judgement is not None:
-        write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
-    return Verified(version, report, folder / "report.html", folder / "report.json")
+    html, json = folder / f"{name}.html", folder / f"{name}.json"
+    write_atomically(json, to_json(report))
+    write_atomically(html, to_html(report).encode())
+    return Verified(version, report, html, json)
 
 
 def read_judgement(workspace: Workspace, model_version: str) -> Judgement | None:

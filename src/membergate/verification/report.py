@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -175,6 +176,8 @@ class Report:
         What somebody has to close.
     sign_off
         Who answers for what went live; None before it did.
+    is_look
+        Whether it is only a look at an earlier instant: the gate judged nothing by it, and nobody may publish on it.
     """
 
     format: str
@@ -195,6 +198,7 @@ class Report:
     judgement: GateJudgement
     findings: tuple[Finding, ...]
     sign_off: SignOff | None = None
+    is_look: bool = False
 
 
 def build_report(
@@ -334,3 +338,16 @@ def to_json(report: Report) -> bytes:
 def from_json(text: bytes) -> Report:
     """Read a report that `to_json` wrote."""
     return msgspec.json.decode(text, type=Report)
+
+
+def digest_of(text: bytes) -> str:
+    """Give the SHA-256 of what a report on file found; who signed it since, and its spacing, do not count.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        If the text is no JSON object.
+    """
+    found = msgspec.json.decode(text, type=dict[str, object])
+    found.pop("sign_off", None)
+    return hashlib.sha256(msgspec.json.encode(found, order="sorted")).hexdigest()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,12 +14,14 @@ import pytest
 
 from membergate.domain.errors import BadInputError, RefusedError
 from membergate.domain.instants import format_instant
+from membergate.operations.history import History
 from membergate.operations.policies import read_policy
 from membergate.operations.policy_lifecycle import history as policy_history
 from membergate.operations.publish import publish
-from membergate.operations.verify import Judgement, Verified, name_of
+from membergate.operations.verify import Judgement, Verified, name_of, read_judgement, verify
 from membergate.operations.workspace import Workspace
-from membergate.verification.report import from_json
+from membergate.verification.certificate import Terms
+from membergate.verification.report import digest_of, from_json
 
 pytestmark = pytest.mark.xdist_group("verified")
 
@@ -30,6 +33,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "another policy": {"policy_digest": "0" * 64},
     "data came in after": {"warehouse": "another"},
     "something else is live": {"incumbent": "m-0 with p-0.yaml"},
+    "is not the one that the gate judged": {"report_digest": "0" * 64},
 }
 
 
@@ -44,6 +48,7 @@ def test_each_refusal_is_told_and_changes_nothing(
         policy_digest=read_policy(None).digest,
         incumbent=name_of(current),
         warehouse=live.warehouse().fingerprint,
+        report_digest=digest_of(verified.json.read_bytes()),
     )
     folder = live.report_folder(current.model_version)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,11 +67,32 @@ def test_each_refusal_is_told_and_changes_nothing(
     assert published.replaced == current
     signed = from_json((folder / "report.json").read_bytes()).sign_off
     assert signed == published.sign_off
+    assert digest_of((folder / "report.json").read_bytes()) == passing.report_digest
     assert (signed.by, signed.at, signed.model_version) == ("Ada Li", format_instant(clock()), current.model_version)
     assert signed.valid_until > signed.at
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert all(word in html for word in ("Ada Li", signed.valid_until, signed.policy_version, signed.replaced))
     assert policy_history(live)[-1].by == "Ada Li"
+
+
+def test_a_look_leaves_what_the_gate_judged_alone(
+    verified: Verified, tmp_path: Path, clock: Callable[[], datetime]
+) -> None:
+    """With an instant of one's own, no byte of report and judgement moves, and the page says that it is no gate run."""
+    shutil.copytree(verified.html.parents[2], tmp_path / "workspace")
+    place = Workspace(tmp_path / "workspace")
+    before = _files(place)
+    until = History(place.warehouse()).last_instant - timedelta(days=20)
+    look = verify(place, clock=clock, until=until, terms=Terms(alpha=0.9, delta=0.9))
+    assert look.report.is_look
+    assert "No gate run" in look.html.read_text(encoding="utf-8")
+    assert "The gate opens" not in look.html.read_text(encoding="utf-8")
+    after = _files(place)
+    assert {name: after[name] for name in before} == before
+    assert [Path(name).name for name in after.keys() - before.keys()] == [look.json.name]
+    judgement = read_judgement(place, look.model_version)
+    assert judgement is not None
+    assert judgement.report_digest == digest_of(verified.json.read_bytes())
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "Ada\x1b[31m", "two\nlines"])

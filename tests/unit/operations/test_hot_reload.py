@@ -25,6 +25,7 @@ from membergate.operations.gating import activate
 from membergate.operations.testimony import vocabulary
 from membergate.operations.verify import Judgement, name_of
 from membergate.operations.workspace import Workspace, write_atomically
+from membergate.verification.report import digest_of
 
 
 @pytest.fixture
@@ -101,9 +102,11 @@ def _open_gate(place: Workspace, policy: Policy) -> None:
         policy_digest=policy.digest,
         incumbent=name_of(place.required_live()),
         warehouse=place.warehouse().fingerprint,
+        report_digest=digest_of(b"{}"),
     )
-    file = place.report_folder(place.required_live().model_version) / "judgement.json"
-    write_atomically(file, msgspec.json.encode(judgement))
+    folder = place.report_folder(place.required_live().model_version)
+    write_atomically(folder / "report.json", b"{}")
+    write_atomically(folder / "judgement.json", msgspec.json.encode(judgement))
 
 
 def _wait(url: str, version: str) -> None:
