@@ -20,7 +20,7 @@ from membergate.verification.ranking import (
     roc_auc,
 )
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Flags, Floats, Text, is_among
-from membergate.verification.shares import Share, measure_difference, measure_shares
+from membergate.verification.shares import Share, measure_gap, measure_shares
 
 SCOPES: dict[str, frozenset[Disposition]] = {"full": FULL_ADMISSIONS, "holders": HOLDERS}
 """What 'admitted' means: full admissions (admit, admit_capped), or everyone who holds a membership (trial too)."""
@@ -298,7 +298,7 @@ def _gap(share: Share, belongs: Flags, bootstrap: OperatorBootstrap, level: floa
     if not (share.whole[~belongs] > 0).any():
         return None
     theirs, others = share.among(belongs.astype(np.float64)), share.among((~belongs).astype(np.float64))
-    return measure_difference(f"{share.name}_less_others", theirs, others, bootstrap, level=level)
+    return measure_gap(f"{share.name}_less_others", theirs, others, bootstrap, level=level)
 
 
 def _group_rank(kind: str) -> tuple[int, str]:

@@ -13,6 +13,8 @@ References
 ----------
 Fay and Feuer (1997), Confidence intervals for directly standardized rates, Statistics in Medicine 16(7), 791-801.
 Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
+Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics in Medicine 17(8),
+873-890.
 """
 
 from __future__ import annotations
@@ -124,6 +126,40 @@ def measure_difference(
         if more is not None or less is not None:
             method += "; held out by the small-count guard, since few operators tell the two apart"
     rows = (minuend.whole > 0) | (subtrahend.whole > 0)
+    return measurement(name, value, low, high, level, rows, bootstrap, method)
+
+
+def measure_gap(
+    name: str, minuend: Share, subtrahend: Share, bootstrap: OperatorBootstrap, *, level: float = LEVEL
+) -> Measurement:
+    """Estimate the difference of two shares on rows of which none is in both, by Newcombe's hybrid score interval.
+
+    Each end lies as far from the difference as the two shares' own (guarded) ends lie from them, taken as the legs of
+    a right triangle: low = d - sqrt((p1 - l1)^2 + (u2 - p2)^2), high = d + sqrt((u1 - p1)^2 + (p2 - l2)^2).
+
+    Parameters
+    ----------
+    name
+        What is estimated.
+    minuend, subtrahend
+        The shares; where one has weight, the other has none.
+    bootstrap
+        The draws shared with every other figure.
+    level
+        Nominal coverage of the interval.
+    """
+    one, other = measure_shares((minuend, subtrahend), bootstrap, level=level)
+    rows = (minuend.whole > 0) | (subtrahend.whole > 0)
+    method = f"difference of separate groups, each guarded where counts are small; {bootstrap}"
+    if one.value is None or other.value is None:
+        return measurement(name, np.nan, None, None, level, rows, bootstrap, method)
+    value = one.value - other.value
+    ends = (one.low, one.high, other.low, other.high)
+    if any(end is None for end in ends):
+        return measurement(name, value, None, None, level, rows, bootstrap, method)
+    low_one, high_one, low_other, high_other = (float(end) for end in ends if end is not None)
+    low = value - float(np.hypot(one.value - low_one, high_other - other.value))
+    high = value + float(np.hypot(high_one - one.value, other.value - low_other))
     return measurement(name, value, low, high, level, rows, bootstrap, method)
 
 
