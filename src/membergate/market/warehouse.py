@@ -7,7 +7,9 @@ Timestamps are naive UTC with microseconds, money and quantities 64-bit integers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +24,8 @@ QUARANTINE = "quarantine"
 """Name of the view over the refused rows, beside the canonical tables."""
 SPILL_NAME = ".spill"
 """Where DuckDB puts what does not fit into memory; it removes it itself."""
+MOST_MEMORY = 4 << 30
+"""Bytes that DuckDB may use where nothing else is said; what is held beside it (features, a model) comes on top."""
 
 
 class Warehouse:
@@ -118,10 +122,11 @@ class Warehouse:
         Parameters
         ----------
         memory_limit
-            As DuckDB writes it, "2GiB"; None is DuckDB's own choice.
+            As DuckDB writes it, "2GiB"; None is `usual_memory`. What does not fit is spilled into the workspace.
         threads
             Most threads it may use; None is DuckDB's own choice.
         """
+        memory_limit = memory_limit or usual_memory()
         connection = session(self.root / SPILL_NAME, memory_limit=memory_limit, threads=threads)
         for name in self.columns():
             connection.execute(f'CREATE VIEW "{name}" AS {self.relation(TABLES[name])}')
@@ -134,6 +139,21 @@ class Warehouse:
         entry = self.manifest.tables[table.name]
         names = ", ".join(f'"{name}"' for name in view_columns(table, entry.columns))
         return f"SELECT {names} FROM {self.files(entry)}"
+
+    def reaches_back(self, connection: duckdb.DuckDBPyConnection, parts: Collection[str], instant: datetime) -> bool:
+        """Tell whether a part that is not among these, named by their digests, has rows visible by an instant.
+
+        Such rows change what the market looked like in the past: a backfill, or an export without `ingested_at`.
+        """
+        for entry in self.manifest.tables.values():
+            new = tuple(part for part in entry.parts if part.sha256 not in parts)
+            if new and count(
+                connection,
+                f"(SELECT 1 FROM {self.files(replace(entry, parts=new))} "
+                f"WHERE visible_at <= TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S.%f}' LIMIT 1)",
+            ):
+                return True
+        return False
 
     def files(self, entry: TableEntry) -> str:
         """Give the DuckDB table function over an entry's parts."""
@@ -154,6 +174,12 @@ class Warehouse:
                     where=str(self.root / part.file),
                     next_step="restore the workspace from a backup, or ingest the market folder into a new one",
                 )
+
+
+def usual_memory() -> str:
+    """Give what DuckDB may use of this machine: `MOST_MEMORY`, or half of what there is, where that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{min(MOST_MEMORY, physical // 2) >> 20}MiB"
 
 
 def session(spill: Path, *, memory_limit: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:

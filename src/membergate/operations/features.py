@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +31,12 @@ from membergate.learning.features.refresh import to_ask_again, touched_accounts
 from membergate.learning.features.spark_dialect import spark_sql
 from membergate.learning.features.tables import part_of
 from membergate.market.schema import TABLES
+from membergate.market.warehouse import Warehouse
 from membergate.operations.features_power import Portrait, portrait
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
+
+_PARTS = b"membergate.parts"
 
 
 @dataclass(frozen=True)
@@ -147,9 +151,15 @@ def compute_features(workspace: Workspace, out: Path, *, as_of: datetime | None 
     spine = history.accounts(instant)
     norms = fit_norms(history.connection, instant, tuple(usable))
     table = history.features(spine, history.operators(spine), norms, usable)
-    pq.write_table(as_arrow(table), out, compression="zstd")
+    pq.write_table(_made_from(as_arrow(table), history.warehouse), out, compression="zstd")
     norms.save(_norms_of(out))
     return len(spine)
+
+
+def _made_from(table: pa.Table, warehouse: Warehouse) -> pa.Table:
+    """Note in a table's metadata which parts of the warehouse it was computed from."""
+    parts = json.dumps([part.sha256 for entry in warehouse.manifest.tables.values() for part in entry.parts])
+    return table.replace_schema_metadata({_PARTS: parts})
 
 
 def _norms_of(table: Path) -> Path:
@@ -159,6 +169,8 @@ def _norms_of(table: Path) -> Path:
 
 def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | None = None) -> tuple[int, int]:
     """Bring a feature table up to an instant: only operators of which anything became known since are computed again.
+
+    Where rows were loaded since that change the past, everybody is: a neighbour's features may have changed with them.
 
     Every row keeps the instant of its own last change, and the norms are those that the table was begun with; so what
     stands there equals a full computation with each account as of its own instant.
@@ -180,7 +192,8 @@ def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | Non
     Raises
     ------
     BadInputError
-        If there is no such table, or it was computed from other features than can be had now.
+        If there is no such table, the instant is before its own, or it was computed from other features than can be had
+        now.
     """
     if not table.exists():
         raise BadInputError("there is no table to bring up to date", where=str(table), next_step="compute it in full")
@@ -188,18 +201,29 @@ def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | Non
     instant = as_of or history.last_instant
     since = np.datetime64(pc.max(before["as_of"]).as_py().replace(tzinfo=None), "us")
     until = np.datetime64(instant.replace(tzinfo=None), "us")
+    parts = (before.schema.metadata or {}).get(_PARTS)
+    if until < since or parts is None:
+        raise BadInputError(
+            f"the table stands as of {since}Z already" if parts else "the table does not say what it was computed from",
+            where=str(table),
+            allowed="an instant from there on, and a table that `features compute` wrote",
+            next_step="compute it in full",
+        )
     columns = history.warehouse.columns()
     usable = [entry.feature.id for entry in availability(columns) if entry.is_computable]
     spine = history.accounts(instant)
     operators = history.operators(spine)
-    again = to_ask_again(operators, touched_accounts(history.connection, columns, since, until))
+    if history.warehouse.reaches_back(history.connection, json.loads(parts), since.astype(datetime)):
+        again = np.ones(len(spine), dtype=np.bool_)
+    else:
+        again = to_ask_again(operators, touched_accounts(history.connection, columns, since, until))
     part, members = part_of(spine, operators, np.flatnonzero(again))
     fresh = as_arrow(history.features(part, members, Norms.load(_norms_of(table)), usable))
     if fresh.column_names != before.column_names:
         raise BadInputError("the table holds other features than can be computed now", next_step="compute it in full")
     stays = pc.invert(pc.is_in(before["account_id"], fresh["account_id"]))
     whole = pa.concat_tables([before.filter(stays), fresh.cast(before.schema)]).sort_by("account_id")
-    pq.write_table(whole, table, compression="zstd")
+    pq.write_table(_made_from(whole, history.warehouse), table, compression="zstd")
     return int(again.sum()), len(whole)
 
 

@@ -152,7 +152,7 @@ class History:
     warehouse
         The loaded market.
     memory_limit
-        What DuckDB may use, such as `2GB`; its default where None.
+        What DuckDB may use, such as `2GiB`; `usual_memory` where None.
     """
 
     def __init__(self, warehouse: Warehouse, *, memory_limit: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from membergate.domain.errors import BadInputError, NotEnoughDataError, Workspac
 from membergate.market.declaring import Kind
 from membergate.market.loading import LoadReport, load
 from membergate.market.schema import TABLES
-from membergate.market.warehouse import Warehouse
+from membergate.market.warehouse import Warehouse, usual_memory
 
 Load = Callable[..., LoadReport]
 Rows = Callable[[Warehouse, str], list[tuple[Any, ...]]]
@@ -317,3 +318,16 @@ def test_every_column_and_word_of_the_schema_loads(
                 if column.choices:
                     found = connection.execute(f"SELECT DISTINCT {column.name} FROM {table.name}").fetchall()
                     assert {row[0] for row in found} == set(column.choices)
+
+
+def test_reading_is_bounded_in_memory(tmp_path: Path) -> None:
+    """A connection takes 4 GiB, or half of a smaller machine, unless it is told otherwise; the rest is spilled."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert int(usual_memory().removesuffix("MiB")) << 20 <= min(4 << 30, physical // 2)
+    warehouse = Warehouse.open_or_create(tmp_path)
+    for told in (None, "256MiB"):
+        with warehouse.connect(memory_limit=told) as connection:
+            shown = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+        amount, unit = shown.split()
+        bytes_allowed = float(amount) * {"MiB": 1 << 20, "GiB": 1 << 30}[unit]
+        assert bytes_allowed == pytest.approx(int((told or usual_memory()).removesuffix("MiB")) << 20, rel=0.05)
