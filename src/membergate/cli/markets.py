@@ -176,7 +176,9 @@ def _power(power: Power | None) -> str:
 
 @features.command("compute")
 def compute_table(
-    out: Annotated[Path, typer.Argument(help="Parquet file to write; on Spark, a folder of parts.")],
+    out: Annotated[
+        str, typer.Argument(help="Parquet file to write; on Spark, a folder of parts, or s3a://…, hdfs://….")
+    ],
     *,
     as_of: InstantOption = None,
     engine: Annotated[FeatureEngine, typer.Option(help="Where to compute.")] = FeatureEngine.DUCKDB,
@@ -200,10 +202,10 @@ def compute_table(
             at = instant(as_of)
             rows = compute_on_cluster(Workspace(workspace), out, master=master, as_of=at, is_scored=scores)
         elif since_last:
-            again, rows = refresh_features(Workspace(workspace), out, as_of=instant(as_of))
+            again, rows = refresh_features(Workspace(workspace), Path(out), as_of=instant(as_of))
             say(f"{again} accounts computed again")
         else:
-            rows = compute_features(Workspace(workspace), out, as_of=instant(as_of))
+            rows = compute_features(Workspace(workspace), Path(out), as_of=instant(as_of))
     say(f"{rows} accounts written to {out}")
 
 

@@ -32,6 +32,7 @@ from membergate.learning.features.spark_dialect import spark_sql
 from membergate.learning.features.tables import part_of
 from membergate.market.schema import TABLES
 from membergate.market.warehouse import Warehouse
+from membergate.operations.feature_files import checked_file, norms_of, write_table
 from membergate.operations.features_power import Portrait, portrait
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
@@ -144,15 +145,22 @@ def _statement(table: str, sql: str) -> str:
 
 
 def compute_features(workspace: Workspace, out: Path, *, as_of: datetime | None = None) -> int:
-    """Write every computable feature of every account as of an instant to a Parquet file; give the number of rows."""
+    """Write every computable feature of every account as of an instant to a Parquet file; give the number of rows.
+
+    Raises
+    ------
+    BadInputError
+        If anything but an earlier table stands at `out`, or its folder is not there.
+    """
+    checked_file(out)
     history = History(workspace.warehouse())
     instant = as_of or history.last_instant
     usable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
     spine = history.accounts(instant)
     norms = fit_norms(history.connection, instant, tuple(usable))
     table = history.features(spine, history.operators(spine), norms, usable)
-    pq.write_table(_made_from(as_arrow(table), history.warehouse), out, compression="zstd")
-    norms.save(_norms_of(out))
+    write_table(_made_from(as_arrow(table), history.warehouse), out)
+    norms.save(norms_of(out))
     return len(spine)
 
 
@@ -160,11 +168,6 @@ def _made_from(table: pa.Table, warehouse: Warehouse) -> pa.Table:
     """Note in a table's metadata which parts of the warehouse it was computed from."""
     parts = json.dumps([part.sha256 for entry in warehouse.manifest.tables.values() for part in entry.parts])
     return table.replace_schema_metadata({_PARTS: parts})
-
-
-def _norms_of(table: Path) -> Path:
-    """Give the folder of the norms that a table was measured against, beside it."""
-    return table.with_suffix(".norms")
 
 
 def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | None = None) -> tuple[int, int]:
@@ -197,6 +200,7 @@ def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | Non
     """
     if not table.exists():
         raise BadInputError("there is no table to bring up to date", where=str(table), next_step="compute it in full")
+    checked_file(table)
     before, history = pq.read_table(table), History(workspace.warehouse())
     instant = as_of or history.last_instant
     since = np.datetime64(pc.max(before["as_of"]).as_py().replace(tzinfo=None), "us")
@@ -218,12 +222,12 @@ def refresh_features(workspace: Workspace, table: Path, *, as_of: datetime | Non
     else:
         again = to_ask_again(operators, touched_accounts(history.connection, columns, since, until))
     part, members = part_of(spine, operators, np.flatnonzero(again))
-    fresh = as_arrow(history.features(part, members, Norms.load(_norms_of(table)), usable))
+    fresh = as_arrow(history.features(part, members, Norms.load(norms_of(table)), usable))
     if fresh.column_names != before.column_names:
         raise BadInputError("the table holds other features than can be computed now", next_step="compute it in full")
     stays = pc.invert(pc.is_in(before["account_id"], fresh["account_id"]))
     whole = pa.concat_tables([before.filter(stays), fresh.cast(before.schema)]).sort_by("account_id")
-    pq.write_table(_made_from(whole, history.warehouse), table, compression="zstd")
+    write_table(_made_from(whole, history.warehouse), table)
     return int(again.sum()), len(whole)
 
 

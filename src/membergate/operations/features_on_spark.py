@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from membergate.learning.features import FeatureTable, availability, fit_norms
-from membergate.learning.features.spark import compute_on_spark, register_market, spark_session
+from membergate.learning.features.spark import answering, compute_on_spark, register_market, spark_session
 from membergate.learning.model import IdentificationModel, load_model
 from membergate.market.schema import TABLES
 from membergate.market.warehouse import Warehouse, view_columns
+from membergate.operations.feature_files import checked_folder, in_place_of, is_remote
 from membergate.operations.features import as_arrow
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
@@ -76,7 +77,7 @@ def register_warehouse(session: SparkSession, warehouse: Warehouse) -> None:
 
 def compute_on_cluster(
     workspace: Workspace,
-    out: Path,
+    out: str,
     *,
     master: str,
     as_of: datetime | None = None,
@@ -92,7 +93,8 @@ def compute_on_cluster(
     workspace
         Holds the ingested market; executors must see its folder under the same path.
     out
-        Folder of Parquet parts; replaced where it exists.
+        Folder of Parquet parts. An earlier result is replaced when the new one is whole, anything else refused. What is
+        no path but a store's address (`s3a://…`, `hdfs://…`) goes to Spark as it is, which refuses one that is there.
     master
         Spark's master, `local[2]` for this machine.
     as_of
@@ -110,8 +112,9 @@ def compute_on_cluster(
     Raises
     ------
     BadInputError
-        If Spark or Java is missing.
+        If Spark or Java is missing, the master does not answer, or the folder holds something else.
     """
+    folder_out = None if is_remote(out) else checked_folder(Path(out), workspace.root)
     warehouse = workspace.warehouse()
     history = History(warehouse)
     instant = as_of or history.last_instant
@@ -125,8 +128,13 @@ def compute_on_cluster(
         features = tuple(e.feature.id for e in availability(warehouse.columns()) if e.is_computable)
         norms = fit_norms(history.connection, instant, features)
     session = spark_session(master)
-    register_warehouse(session, warehouse)
     rows = ScoresOf(str(folder)) if is_scored else as_arrow
-    frame = compute_on_spark(session, spine, norms, operators, rows, features)
-    frame.write.mode("overwrite").parquet(str(out.resolve()))
+    with answering(master):
+        register_warehouse(session, warehouse)
+        frame = compute_on_spark(session, spine, norms, operators, rows, features)
+        if folder_out is None:
+            frame.write.parquet(out)
+        else:
+            with in_place_of(folder_out) as aside:
+                frame.write.parquet(f"file://{aside}")
     return len(spine)

@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from py4j.java_gateway import JavaObject  # type: ignore[import-untyped]
+from py4j.protocol import Py4JJavaError, Py4JNetworkError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import utc
@@ -33,6 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
     pytest.mark.xdist_group("spark"),
 ]
+THROWN = Py4JJavaError("An error occurred", JavaObject("o1", Mock()))
 CHEAP = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
@@ -89,6 +94,32 @@ def test_a_master_that_is_none_is_refused_before_java_starts() -> None:
     with pytest.raises(BadInputError) as caught:
         spark_session("nonsense")
     assert "k8s://" in caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("master", "error", "what"),
+    [
+        ("spark://nowhere:7077", Py4JNetworkError("Answer from Java side is empty"), "Spark's master does not answer"),
+        ("spark://nowhere:7077", THROWN, "Spark's master does not"),
+        ("spark://nowhere:7077", PySparkException("Cannot call methods on a stopped SparkContext."), "Spark's master"),
+        ("local[1]", PySparkException("[PATH_ALREADY_EXISTS] hdfs://out is there\n\tat java"), "Spark breaks off"),
+        ("local[1]", PySparkException("[JAVA_GATEWAY_EXITED] Java exited"), "Spark does not start"),
+    ],
+)
+def test_spark_and_java_fail_in_one_error(
+    monkeypatch: pytest.MonkeyPatch, master: str, error: Exception, what: str
+) -> None:
+    """What is thrown when a session opens or work runs becomes what, where and the next step."""
+
+    def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pyspark.sql.SparkSession.Builder.getOrCreate", fails)
+    with pytest.raises(BadInputError, match=what) as caught:
+        spark_session(master)
+    assert master in caught.value.where
+    assert caught.value.next_step
+    assert "\n" not in caught.value.where
 
 
 def test_what_the_dialects_do_not_share_is_rewritten() -> None:

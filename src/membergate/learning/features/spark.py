@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -54,10 +55,9 @@ def spark_session(master: str, *, settings: Mapping[str, str] | None = None) -> 
     Raises
     ------
     BadInputError
-        If Spark or Java is not installed, or the master is none.
+        If Spark or Java is not installed, or the master is none or does not answer.
     """
     try:
-        from pyspark.errors import PySparkException  # noqa: PLC0415 # an extra
         from pyspark.sql import SparkSession  # noqa: PLC0415 # an extra
     except ImportError as error:
         raise BadInputError(
@@ -76,16 +76,49 @@ def spark_session(master: str, *, settings: Mapping[str, str] | None = None) -> 
     }
     for name, value in (own | dict(settings or {})).items():
         builder = builder.config(name, value)
-    try:
+    with answering(master):
         session = builder.getOrCreate()
-    except PySparkException as error:
-        raise BadInputError(
-            "Spark does not start", where=master, allowed=str(error)[:300], next_step="install Java 17 or set JAVA_HOME"
-        ) from error
     if master.startswith("local"):
         # The workers' Python must have what this one has; on a cluster that is the cluster's to say (PYSPARK_PYTHON).
         session.sparkContext.pythonExec = sys.executable
     return session
+
+
+@contextmanager
+def answering(master: str) -> Iterator[None]:
+    """Say in one error what Java throws where a master does not answer, or Spark breaks off.
+
+    Raises
+    ------
+    BadInputError
+        In place of py4j's errors and of pyspark's.
+    """
+    from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped] # noqa: PLC0415 # an extra
+    from pyspark.errors import PySparkException  # noqa: PLC0415 # an extra
+
+    try:
+        yield
+    except (Py4JError, PySparkException, ConnectionError) as error:
+        # Java's own text must be asked of Java, which may be gone.
+        said = error.errmsg if isinstance(error, Py4JJavaError) else str(error)
+        is_silent = isinstance(error, Py4JError | ConnectionError) or any(word in said for word in _MASTER_GONE)
+        if is_silent and not master.startswith("local"):
+            raise BadInputError(
+                "Spark's master does not answer",
+                where=master,
+                next_step="see that the master runs and can be reached from here, or compute without --engine spark",
+            ) from error
+        is_started = "JAVA_GATEWAY_EXITED" not in said
+        raise BadInputError(
+            "Spark breaks off" if is_started else "Spark does not start",
+            where=f"{master} ({said.strip().partition(chr(10))[0][:300]})",
+            next_step="see what Spark wrote above; executors must read the workspace and write the result"
+            if is_started
+            else "install Java 17 or set JAVA_HOME",
+        ) from error
+
+
+_MASTER_GONE = ("stopped SparkContext", "SparkContext was shut down", "Master removed our application")
 
 
 def register_market(
