@@ -54,7 +54,7 @@ def whole(root: str, policy: str) -> dict[str, float]:
 
 def one_by_one(root: str, policy: str) -> dict[str, float]:
     """Decide a part by the door's own path, and count the rows of which the columns say otherwise."""
-    tried = Replayer(read_policy(Path(policy)), Checkpoint.ADMISSION, {})
+    tried = Replayer(read_policy(Path(policy)), Checkpoint.ADMISSION, {}, {})
     spent, seen, differing = 0.0, 0, 0
     with open_store(Workspace(Path(root)).record) as record:
         names = read_policy(Path(policy)).reads_at[Checkpoint.ADMISSION]

@@ -13,12 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from membergate.domain.disposition import HOLDERS
 from membergate.operations.admit import Admitted, admit
 from membergate.operations.history import History, aware
 from membergate.operations.policies import read_policy, shipped_policy, store_policy
-from membergate.operations.replay import replay
+from membergate.operations.replay import known_reviews, replay
 from membergate.operations.workspace import Live, Workspace
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def decided(workspace: Workspace, still_clock: Callable[[], datetime]) -> Admitt
     (version,) = workspace.model_versions()
     workspace.set_live(Live(version, store_policy(workspace, read_policy(None)), "2026-01-01T00:00:00Z"))
     history = History(workspace.warehouse())
-    since = aware(history.applications().submitted_at[-150])
+    since = aware(history.applications().submitted_at[-600])
     return admit(workspace, clock=still_clock, since=since, history=history)
 
 
@@ -62,6 +64,16 @@ def test_the_policy_that_decided_changes_nothing(workspace: Workspace, decided: 
     assert {old: n for old, _, n in found.moves} == Counter(d.disposition.value for d in decided.decisions)
     assert everyone.genuine + everyone.merchants > 0
     assert everyone.leakage_before == everyone.leakage_after
+    history = History(workspace.warehouse())
+    reviews = known_reviews(history.labels(history.last_instant))
+    let_in = [d for d in decided.decisions if d.disposition in HOLDERS and d.account_id in reviews]
+    weights = np.array([reviews[d.account_id][1] for d in let_in])
+    leaked = np.array([reviews[d.account_id][0] for d in let_in])
+    found_leakage = everyone.leakage_after
+    assert len(let_in) > 10
+    assert found_leakage.value == pytest.approx(float(np.average(leaked, weights=weights)))
+    assert (found_leakage.n, found_leakage.operators) == (len(let_in), len({d.operator_id for d in let_in}))
+    assert found_leakage.low is not None
 
 
 def test_another_policy_is_told_apart_by_truth_rule_and_segment(workspace: Workspace, decided: Admitted) -> None:

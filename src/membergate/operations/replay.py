@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from membergate.deciding.policy import Policy
 from membergate.domain.disposition import HOLDERS, LADDERS, Checkpoint
 from membergate.domain.errors import NotEnoughDataError
+from membergate.domain.labels import SAMPLED_GRADE, Label
 from membergate.domain.measurement import Measurement
 from membergate.operations.history import History
 from membergate.operations.list_rates import known_truth
@@ -50,7 +51,8 @@ class GroupChange:
     merchants, merchants_before, merchants_after
         The same of merchants.
     leakage_before, leakage_after
-        Share of merchants among those let in of whom the truth is known.
+        Share of merchants among those let in, by reviews by chance (L3), each weighed by its chance; an operator is one
+        observation. None where nobody was reviewed by chance.
     """
 
     name: str
@@ -140,8 +142,8 @@ def replay(
         If no decision is on record in the window.
     """
     history = History(workspace.warehouse())
-    truth = known_truth(history.labels(history.last_instant))
-    replayer = Replayer(policy, Checkpoint.ADMISSION, truth)
+    labels = history.labels(history.last_instant)
+    replayer = Replayer(policy, Checkpoint.ADMISSION, known_truth(labels), known_reviews(labels))
     compared, disagreeing = 0, list[str]()
     with open_record(workspace) as record:
         names = policy.reads_at[Checkpoint.ADMISSION]
@@ -194,8 +196,8 @@ def _group(replayer: Replayer, name: str, index: int | None) -> GroupChange:
     told = dict(zip(_COUNTED, counts, strict=True))
     return GroupChange(
         name=name,
-        leakage_before=_leakage(told["merchants_before"], told["genuine_before"]),
-        leakage_after=_leakage(told["merchants_after"], told["genuine_after"]),
+        leakage_before=_leakage(replayer, "was_in", among, index),
+        leakage_after=_leakage(replayer, "is_in", among, index),
         **told,
     )
 
@@ -215,9 +217,24 @@ def _one(replayer: Replayer, query: str) -> int:
     return value or 0
 
 
-def _leakage(merchants: int, genuine: int) -> Measurement:
-    known = merchants + genuine
-    value = merchants / known if known else None
-    low, high = (None, None) if value is None else clopper_pearson(value, known, LEVEL)
-    method = "Clopper-Pearson over decisions with labels of grade L0, L3 or L4, as though each stood alone"
-    return Measurement("leakage", value, low, high, LEVEL, "ratio", known, 0, method)
+def _leakage(replayer: Replayer, let_in: str, among: str, index: int | None) -> Measurement:
+    value, effective, operators, accounts = replayer.connection.execute(
+        "with by_operator as (select count(*) as n, sum(weight) as weight, "
+        "coalesce(sum(weight) filter (reviewed_merchant), 0) as leaked from latest "
+        f"where weight is not null and {let_in} and {among} group by operator) "
+        "select sum(leaked) / sum(weight), sum(weight) ** 2 / sum(weight ** 2), count(*), coalesce(sum(n), 0) "
+        "from by_operator",
+        {} if index is None else {"index": index},
+    ).fetchall()[0]
+    low, high = (None, None) if value is None else clopper_pearson(value, effective, LEVEL)
+    method = "reviews by chance (L3), weighed by their chance; Clopper-Pearson on the effective number of operators"
+    return Measurement("leakage", value, low, high, LEVEL, "ratio", int(accounts), operators, method)
+
+
+def known_reviews(labels: Iterable[Label]) -> dict[str, tuple[bool, float]]:
+    """Give what reviews by chance found of accounts, and 1 / the chance of each; the latest review counts."""
+    drawn = sorted(
+        (label for label in labels if label.grade is SAMPLED_GRADE and label.subject_type == "account"),
+        key=lambda label: label.decided_at,
+    )
+    return {label.subject_id: (label.is_merchant, 1 / label.propensity) for label in drawn if label.propensity}

@@ -20,8 +20,8 @@ from membergate.store import EvidenceColumns, decision_from_record
 _TYPES = {EvidenceKind.NUMBER: pa.float64(), EvidenceKind.BOOLEAN: pa.bool_(), EvidenceKind.TEXT: pa.string()}
 _MADE = """
 create temp table replayed (
-  decision_id varchar, subject varchar, decided_at timestamptz, old varchar, rung integer, is_merchant boolean,
-  hits integer[], groups integer[], lacks integer
+  decision_id varchar, subject varchar, operator varchar, decided_at timestamptz, old varchar, rung integer,
+  is_merchant boolean, weight double, reviewed_merchant boolean, hits integer[], groups integer[], lacks integer
 )
 """
 
@@ -37,14 +37,23 @@ class Replayer:
         Which decisions.
     truth
         Who turned out a merchant, by subject type and id.
+    reviews
+        By account, what a review by chance found, and 1 / the chance that it was drawn by.
     """
 
-    def __init__(self, policy: Policy, checkpoint: Checkpoint, truth: Mapping[tuple[str, str], bool]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        checkpoint: Checkpoint,
+        truth: Mapping[tuple[str, str], bool],
+        reviews: Mapping[str, tuple[bool, float]],
+    ) -> None:
         self.connection = duckdb.connect()
         self.rules = tuple(rule for rule in policy.rules if rule.checkpoint is checkpoint)
         self._policy = policy
         self._checkpoint = checkpoint
         self._truth = truth
+        self._reviews = reviews
         self._rungs: dict[str, int] | None = None
         self._snoozed = {account for rule in policy.rules for account, _ in rule.snoozes}
         self.connection.execute(_MADE)
@@ -101,8 +110,8 @@ class Replayer:
         hits = _indices([f'"hit:{rule.rule_id}"' for rule in self.rules])
         groups = _indices([f"({segment.when.sql})" for segment in self._policy.segments])
         self.connection.execute(
-            f"insert into replayed select decision_id, subject, decided_at, old, rung, is_merchant, {hits}, {groups}, "
-            f"lacks from ({verdicts})"
+            "insert into replayed select decision_id, subject, operator, decided_at, old, rung, is_merchant, weight, "
+            f"reviewed_merchant, {hits}, {groups}, lacks from ({verdicts})"
         )
         self.connection.unregister("evidence")
 
@@ -112,15 +121,19 @@ class Replayer:
         failed: list[list[str]] = [[] for _ in heads]
         lacks = [0] * len(heads)
         columns = {name: self._column(name, column, failed, lacks) for name, column in told.values.items()}
+        reviewed = [self._reviews.get(head.account_id, (None, None)) for head in heads]
         merchants = [truth.get(("account", h.account_id), truth.get(("operator", h.operator_id))) for h in heads]
         return pa.table(
             {
                 "decision_id": [head.decision_id for head in heads],
                 "subject": [head.application_id or head.order_id or head.decision_id for head in heads],
+                "operator": [head.operator_id for head in heads],
                 "decided_at": pa.array([head.decided_at for head in heads], pa.timestamp("us", tz="UTC")),
                 "old": told.dispositions,
                 "lottery": [draw(head.operator_id, self._policy) for head in heads],
                 "is_merchant": pa.array(merchants, pa.bool_()),
+                "weight": pa.array([weight for _, weight in reviewed], pa.float64()),
+                "reviewed_merchant": pa.array([found for found, _ in reviewed], pa.bool_()),
                 "failed": pa.array(failed, pa.list_(pa.string())),
                 "lacks": pa.array(lacks, pa.int32()),
                 **columns,
