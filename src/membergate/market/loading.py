@@ -21,6 +21,7 @@ from membergate.market.linking import link, parents_of
 from membergate.market.mapping import NO_MAPPING, Mapping
 from membergate.market.mapping.deriving import Deriving
 from membergate.market.mapping.fitting import fit
+from membergate.market.mapping.overlapping import keep_one_file
 from membergate.market.mapping.viewing import open_views
 from membergate.market.merging import Merged, merge
 from membergate.market.oddities import oddities
@@ -204,7 +205,7 @@ class _Loading:
                     encoding=options.encoding,
                     delimiter=options.delimiter,
                 )
-        views = open_views(self._connection, self._mapping, {name: opened[name] for name in opened if name in used})
+        views = open_views(self._connection, self._mapping, self._without_overlap(opened, used))
         deriving = Deriving(self._connection, self._mapping, views, self._folder_of("derived"), self._token_key)
         checked = {}
         names = [name for name in TABLES if name in derived or name in opened]
@@ -212,6 +213,15 @@ class _Loading:
             self._progress(f"checking {name}", step, len(names))
             checked[name] = self._check(TABLES[name], opened, deriving)
         return checked
+
+    def _without_overlap(self, opened: dict[str, Opened], used: frozenset[str]) -> dict[str, Opened]:
+        """Give the mapping's sources, with one file a key where it says so, and note what that leaves out."""
+        kept = {}
+        for name in sorted(used & opened.keys()):
+            options = self._mapping.options_of(name)
+            kept[name], note = keep_one_file(self._connection, opened[name], options, self._folder)
+            self._warnings.append(note)
+        return kept
 
     def _check(self, table: Table, opened: dict[str, Opened], deriving: Deriving) -> Checked:
         if table.name in self._mapping.derivations:

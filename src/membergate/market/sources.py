@@ -67,6 +67,8 @@ class Opened:
         A person's name for each file; a row's `_seq // FILE_STRIDE` is its place here.
     malformed
         Lines that are no records.
+    lacking
+        Columns of which the files have none, and that are NULL on every row because a mapping says that they may be.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Opened:
     columns: dict[str, str]
     labels: tuple[str, ...]
     malformed: tuple[MalformedRow, ...] = ()
+    lacking: frozenset[str] = frozenset()
 
 
 def scan(folder: Path) -> dict[str, Source]:

@@ -181,6 +181,15 @@ def test_a_mapping_that_does_not_fit_the_folder(
     assert not (tmp_path / "workspace").exists()
 
 
+def test_only_errors_of_types_are_told_to_cast(shop: Path, tmp_path: Path) -> None:
+    """A column that is not there is no text to be cast."""
+    path = tmp_path / "mapping.yaml"
+    path.write_text(MAPPING.replace("sku_id: number, ", "sku_id: nummer, "))
+    with pytest.raises(BadInputError) as error:
+        ingest(tmp_path / "workspace", shop, path)
+    assert error.value.next_step == ""
+
+
 def test_a_lookup_never_multiplies_rows(shop: Path, load_all: Load) -> None:
     """A key that the lookup table holds twice is an error, because each line would count twice."""
     with (shop / "names.jsonl").open("a") as stream:

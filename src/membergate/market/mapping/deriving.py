@@ -75,7 +75,7 @@ class Deriving:
         values = [
             f'{self._value(rule)} AS "{name}"'
             for name, rule in derivation.columns.items()
-            if not rule.is_optional or rule.reads <= set(known)
+            if not rule.is_optional or rule.reads <= set(known) - source.lacking
         ]
         condition = f" WHERE {derivation.condition}" if derivation.condition else ""
         select = f"SELECT {', '.join(values)} FROM {relation}{condition}"

@@ -144,12 +144,21 @@ class SourceOptions:
         Names of its files without their endings, `*` for any text; empty is the source's own name.
     is_optional
         Whether whatever is derived from it is left out where the folder has not got it.
+    may_lack
+        Columns that are NULL on every row where the files have not got them.
+    one_file_per
+        Columns of which each combination is read from one file only, the last by name; empty reads every row.
+    where
+        Where it stands, for errors.
     """
 
     encoding: str = "utf-8"
     delimiter: str = ","
     files: tuple[str, ...] = ()
     is_optional: bool = False
+    may_lack: tuple[str, ...] = ()
+    one_file_per: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from membergate.market.mapping.places import Place
 
 LINE_NUMBER = "line_number"
 """The column that `number_within` makes."""
-_OF_FILES = ("encoding", "delimiter", "files", "optional")
+_OF_FILES = ("encoding", "delimiter", "files", "optional", "may_lack", "one_file_per")
 ELEMENT_NUMBER = "element_number"
 """The column that `unnest` makes: an element's place in its list, from 1."""
 _OF_VIEWS = ("from", "unnest", "number_within", "let", "group_by", "where")
@@ -34,11 +34,15 @@ def read_sources(node: Place, defaults: SourceOptions) -> tuple[dict[str, Source
         child.allow(*_OF_FILES, *_OF_VIEWS)
         if "from" not in child.content:
             child.allow(*_OF_FILES)
+            _require_apart(child)
             options[name] = SourceOptions(
                 child.text("encoding") or defaults.encoding,
                 read_delimiter(child, defaults.delimiter),
                 child.names("files"),
                 child.flag("optional"),
+                child.names("may_lack"),
+                child.names("one_file_per"),
+                child.where,
             )
             continue
         child.allow(*_OF_VIEWS)
@@ -49,6 +53,15 @@ def read_sources(node: Place, defaults: SourceOptions) -> tuple[dict[str, Source
                 f"the source {name} is made from {base}, which is not there yet", "sources that stand above it"
             )
     return options, views
+
+
+def _require_apart(node: Place) -> None:
+    """Refuse a key that may be missing: rows of which nobody knows to what they belong cannot be told apart."""
+    both = [name for name in node.names("one_file_per") if name in node.names("may_lack")]
+    if both:
+        raise node.wrong(
+            f"{both[0]} may be missing and tells files apart", "one_file_per: columns that are always there"
+        )
 
 
 def read_delimiter(node: Place, otherwise: str) -> str:

@@ -26,7 +26,10 @@ def open_views(
     BadInputError
         If a view reads a column that its source has not, or an expression does not fit the data.
     """
-    sources = {name: _flat(source) for name, source in opened.items()}
+    sources = {
+        name: _filled(_flat(source), mapping.options_of(mapping.file_source(name)).may_lack)
+        for name, source in opened.items()
+    }
     for view in mapping.views.values():
         if view.base in sources:  # one that is not there is an error only where something is derived from it
             sources[view.name] = _made(connection, view, sources[view.base])
@@ -42,6 +45,18 @@ def _flat(source: Opened) -> Opened:
     return replace(source, relation=relation, columns=source.columns | dict.fromkeys(nested, "VARCHAR"))
 
 
+def _filled(source: Opened, may_lack: tuple[str, ...]) -> Opened:
+    """Add the columns that may be missing and are, NULL on every row."""
+    there = {name.lower() for name in source.columns}
+    lacking = tuple(name for name in may_lack if name.lower() not in there)
+    if not lacking:
+        return source
+    nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {listed((name,))}" for name in lacking)
+    columns = source.columns | dict.fromkeys(lacking, "VARCHAR")
+    relation = f"(SELECT *, {nothing} FROM {source.relation})"
+    return replace(source, relation=relation, columns=columns, lacking=frozenset(lacking))
+
+
 def _made(connection: duckdb.DuckDBPyConnection, view: View, base: Opened) -> Opened:
     for name in (*([view.unnest] if view.unnest else []), *view.number_within, *view.group_by):
         if name not in base.columns:
@@ -51,7 +66,8 @@ def _made(connection: duckdb.DuckDBPyConnection, view: View, base: Opened) -> Op
         described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (_seq) FROM {relation}").fetchall()
     except duckdb.Error as error:
         raise does_not_fit(view.base, view.where, error, base.columns) from error
-    return replace(base, name=view.name, relation=relation, columns={row[0]: row[1] for row in described})
+    columns = {row[0]: row[1] for row in described}
+    return replace(base, name=view.name, relation=relation, columns=columns, lacking=base.lacking - set(view.let))
 
 
 def _steps(view: View, base: Opened) -> str:
@@ -94,12 +110,17 @@ def unknown_column(name: str, source: str, columns: AbstractMapping[str, str], w
 def does_not_fit(
     source: str, where: str, error: duckdb.Error, columns: AbstractMapping[str, str] | None = None
 ) -> BadInputError:
-    """Say that an expression does not fit a source, in DuckDB's words."""
+    """Say that an expression does not fit a source, in DuckDB's words, and what to do where it says so of types."""
+    said = str(error).splitlines()[0]
+    is_of_types = isinstance(error, duckdb.ConversionException) or "type" in said or "cast" in said.lower()
+    is_unknown = "not found" in said or "does not exist" in said
     return BadInputError(
-        f"the mapping does not fit table {source}: {str(error).splitlines()[0]}",
+        f"the mapping does not fit table {source}: {said}",
         where=where,
         allowed=f"columns of {source}: {', '.join(columns)}" if columns else "",
-        next_step="values of CSV and JSONL files are text: cast(price as double)",
+        next_step="values of CSV and JSONL files are text: cast(price as double)"
+        if is_of_types and not is_unknown
+        else "",
     )
 
 
