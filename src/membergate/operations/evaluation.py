@@ -19,13 +19,14 @@ from membergate.learning.model.space import TENURE_EDGES_DAYS
 from membergate.operations.admission import AdmissionDesk, Case
 from membergate.operations.hindsight import find_hindsight
 from membergate.operations.history import Applications, History
-from membergate.operations.learn import held_out
+from membergate.operations.learn import held_out, known_applications, usual_cut
 from membergate.operations.ledger import Ledger
 from membergate.operations.list_witness import ListWitness
 from membergate.operations.policies import STRICT, shipped_policy
 from membergate.operations.without_labels import Later
 from membergate.operations.witnessing import Look
 from membergate.operations.workspace import Workspace
+from membergate.verification.gate import UsualSample
 from membergate.verification.hindsight import Hindsight
 from membergate.verification.losses import WINDOW_DAYS
 from membergate.verification.prediction_powered import Population
@@ -125,6 +126,25 @@ def unmet(history: History, model: IdentificationModel, applications: Applicatio
     operators = np.array([by_now.get(account, account) for account in applications.account_ids], dtype=np.str_)
     trained = np.array([by_now.get(account, account) for account in model.lineage.accounts], dtype=np.str_)
     return applications.take(_is_unmet(applications, operators, trained, model))
+
+
+def usual_sample(history: History, model: IdentificationModel, end: datetime) -> UsualSample | None:
+    """Count what the probability sample would hold had the model been trained until the usual instant.
+
+    None where it was trained until then or earlier, or where no operator was left out: nothing made the sample small.
+    """
+    past = known_applications(history, end)
+    if not model.lineage.holdout_share or not len(past) or model.lineage.trained_until <= usual_cut(past):
+        return None
+    past = past.take(past.submitted_at >= np.datetime64(usual_cut(past).replace(tzinfo=None), "us"))
+    by_now = history.links.operators_as_of(end)
+    operators = np.array([by_now.get(account, account) for account in past.account_ids], dtype=np.str_)
+    labels = LabelSet(history.labels(end)).lay_sampled(past.account_ids.tolist(), operators.tolist())
+    counted = labels.is_labelled & held_out(operators, model.lineage.holdout_share)
+    return UsualSample(
+        operators=len(np.unique(operators[counted])),
+        merchant_operators=len(np.unique(operators[counted & (labels.is_merchant == 1)])),
+    )
 
 
 def learned_from(history: History, model: IdentificationModel) -> tuple[FeatureTable, Labelling]:

@@ -16,7 +16,7 @@ from membergate.learning.features import LEARNED, FeatureTable, Spine, availabil
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
 from membergate.learning.model.identification import FEWEST_ROWS, Lineage
 from membergate.learning.model.settling import Settling, earlier_instants, has_grown
-from membergate.operations.history import History, aware
+from membergate.operations.history import Applications, History, aware
 from membergate.operations.workspace import Workspace
 
 VERIFICATION_SHARE = 0.3
@@ -140,6 +140,17 @@ def _settling(history: History, model: IdentificationModel, table: FeatureTable)
     return Settling.fit(np.concatenate(known), np.concatenate(moved))
 
 
+def known_applications(history: History, known_at: datetime) -> Applications:
+    """Give the applications that were known at an instant."""
+    past = history.applications(until=known_at)
+    return past.take(past.known_at <= np.datetime64(known_at.replace(tzinfo=None), "us"))
+
+
+def usual_cut(past: Applications) -> datetime:
+    """Give the instant from which on the latest 30 % of applications (at least one) are left to verification."""
+    return aware(np.sort(past.submitted_at)[int(len(past) * (1 - VERIFICATION_SHARE))])
+
+
 def _notes(holdout_share: float, operator_labels: int) -> tuple[str, ...]:
     notes = []
     if holdout_share == 0:
@@ -176,11 +187,10 @@ def _who_to_learn_from(
             where=f"trained until {format_instant(trained_until)}, as of {format_instant(known_at)}",
             allowed="trained-until at or before as-of",
         )
-    past = history.applications(until=known_at)
-    past = past.take(past.known_at <= np.datetime64(known_at.replace(tzinfo=None), "us"))
+    past = known_applications(history, known_at)
     if len(past) < FEWEST_ROWS:
         return history.accounts(trained_until or known_at), trained_until or known_at, 0.0
-    cut = trained_until or aware(np.sort(past.submitted_at)[int(len(past) * (1 - VERIFICATION_SHARE))])
+    cut = trained_until or usual_cut(past)
     by_now = history.links.operators_as_of(known_at)
     operators = np.array([by_now.get(account, account) for account in past.account_ids], dtype=np.str_)
     early = past.submitted_at < np.datetime64(cut.replace(tzinfo=None), "us")

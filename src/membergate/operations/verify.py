@@ -23,7 +23,7 @@ from membergate.operations.carding import (
     reviewer_agreement,
     try_explanations,
 )
-from membergate.operations.evaluation import Evaluated, evaluate, learned_from, measuring_desk, unmet
+from membergate.operations.evaluation import Evaluated, evaluate, learned_from, measuring_desk, unmet, usual_sample
 from membergate.operations.exploration import explored
 from membergate.operations.history import History
 from membergate.operations.policies import policy_file_name, read_policy
@@ -128,6 +128,7 @@ def verify(
         lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest} | _software(),
         split=evaluated.split,
         surroundings=_surroundings(workspace, desk, evaluated, end),
+        usual=usual_sample(history, desk.model, end),
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
     if until is not None:

@@ -13,8 +13,8 @@ from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import OperatorBootstrap
 from membergate.verification.metrics import SCOPES, describe_evidence, genuine_admission, leakage
 from membergate.verification.sample import EvaluationSample, Flags, Text, is_among
-from membergate.verification.shares import Share, measure_difference
-from membergate.verification.wording import points
+from membergate.verification.shares import Share, measure_difference, measure_shares
+from membergate.verification.wording import percent, points
 
 _ADMITTED = {"full": "in full", "holders": "in full or on trial"}
 
@@ -40,7 +40,10 @@ class GateRules:
         Days that may lie between the newest application evaluated and the end of what was observed: older evidence is
         about other people than those who apply now.
     least_operators, least_merchant_operators
-        Operators, and operators with a merchant, that the probability sample must hold before anything is judged.
+        Operators, and operators with a merchant, that the probability sample must hold before anything is shown by it.
+    unproven_leakage
+        Leakage over full admissions that a first model may have without enough labels: refused where it is higher at
+        that confidence.
     """
 
     confidence: float = 0.95
@@ -51,6 +54,25 @@ class GateRules:
     oldest_evidence_days: float = 120.0
     least_operators: int = 100
     least_merchant_operators: int = 10
+    unproven_leakage: float = 0.10
+
+    def suffices(self, operators: int, merchant_operators: int) -> bool:
+        """Whether a probability sample of so many operators may show that a candidate is no worse."""
+        return operators >= self.least_operators and merchant_operators >= self.least_merchant_operators
+
+
+@dataclass(frozen=True, slots=True)
+class UsualSample:
+    """What the probability sample would hold had no more than usual been learned from.
+
+    Parameters
+    ----------
+    operators, merchant_operators
+        Its operators, and those among them with a merchant.
+    """
+
+    operators: int
+    merchant_operators: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,8 @@ class _Finding:
     is_met: bool
     sentence: str
     measurement: Measurement
+    is_clearly_worse: bool = False
+    """Shown to be worse, not only not shown to be no worse."""
 
 
 def judge(
@@ -108,6 +132,7 @@ def judge(
     rules: GateRules | None = None,
     observed_until: datetime | None = None,
     controls: Sequence[Control] = (),
+    usual: UsualSample | None = None,
 ) -> GateJudgement:
     """Hold the candidate against the incumbent on the same rows, paired by operator.
 
@@ -115,7 +140,8 @@ def judge(
     full admissions and over all holders. For the first model: over full admissions, within `first_leakage_margin` of
     the strict-threshold policy; over all holders, leakage below the merchant share of all applicants (the door does
     better than letting everyone in). In both cases genuine admission may not be clearly lower, nor a look-alike
-    clearly harmed. Too few labels refuse a successor; a first model then goes live as unproven.
+    clearly harmed. Too few labels refuse a successor. A first model then goes live as unproven, unless it is clearly
+    worse all the same, or the labels are few only because it was trained until late.
 
     Parameters
     ----------
@@ -129,9 +155,11 @@ def judge(
         The end of what was observed, aware: evidence that is too old by then refuses. None does not ask.
     controls
         Checks without labels; one that fails refuses, whatever the labels say.
+    usual
+        What the sample would hold had the model been trained until the usual instant; None where it was.
     """
     rules = rules or GateRules()
-    judgement = _judged_by_labels(sample, bootstrap, rules)
+    judgement = _judged_by_labels(sample, bootstrap, rules, usual)
     failed = [control.sentence for control in controls if not control.passes]
     if observed_until is not None and (stale := _stale(sample, observed_until, rules)):
         failed.append(stale)
@@ -155,28 +183,21 @@ def _stale(sample: EvaluationSample, observed_until: datetime, rules: GateRules)
     )
 
 
-def _judged_by_labels(sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules) -> GateJudgement:
+def _judged_by_labels(
+    sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules, usual: UsualSample | None
+) -> GateJudgement:
     against = "strict" if sample.incumbent_disposition is None else "incumbent"
-    other = sample.baseline_disposition if sample.incumbent_disposition is None else sample.incumbent_disposition
     evidence = describe_evidence(sample)
-    if evidence.operators < rules.least_operators or evidence.merchant_operators < rules.least_merchant_operators:
-        sentence = (
+    findings = _findings(sample, against, bootstrap, rules) if evidence.operators else []
+    if not rules.suffices(evidence.operators, evidence.merchant_operators):
+        few = (
             f"Too few labels to judge: the probability sample holds {evidence.operators} operators, "
             f"{evidence.merchant_operators} of them with a merchant; {rules.least_operators} and "
             f"{rules.least_merchant_operators} are needed."
         )
-        if against == "strict":
-            # Nothing is live that could be made worse, and without a first model no shop would ever collect labels.
-            unproven = "Unproven: nothing is live to be worse than, so the first model may go live without a judgement."
-            return GateJudgement(opens=True, against=against, reasons=(unproven, sentence), measurements=())
-        return GateJudgement(opens=False, against=against, reasons=(sentence,), measurements=())
-    findings = [_leakage_finding(sample, "full", other, against, bootstrap, rules)]
-    if against == "incumbent":
-        findings.append(_leakage_finding(sample, "holders", other, against, bootstrap, rules))
-    else:
-        findings.append(_better_than_open_door(sample, bootstrap, rules))
-    findings.append(_genuine_finding(sample, other, against, bootstrap, rules))
-    findings += _look_alike_findings(sample, other, against, bootstrap, rules)
+        if evidence.operators:
+            findings.append(_leakage_in_itself(sample, bootstrap, rules))
+        return _judged_by_few(few, findings, against, rules, usual)
     opens = all(finding.is_met for finding in findings)
     return GateJudgement(
         opens=opens,
@@ -184,6 +205,36 @@ def _judged_by_labels(sample: EvaluationSample, bootstrap: OperatorBootstrap, ru
         reasons=tuple(finding.sentence for finding in findings if finding.is_met == opens),
         measurements=tuple(finding.measurement for finding in findings),
     )
+
+
+def _judged_by_few(
+    few: str, findings: list[_Finding], against: str, rules: GateRules, usual: UsualSample | None
+) -> GateJudgement:
+    """Refuse a successor; let a first model through unproven, unless even few labels tell, or they need not be few."""
+    worse = [finding for finding in findings if finding.is_clearly_worse]
+    reasons = [finding.sentence for finding in worse]
+    if against == "strict" and usual is not None and rules.suffices(usual.operators, usual.merchant_operators):
+        reasons.append(
+            "The labels are few only because the model was trained until late: trained until the usual instant, "
+            f"{usual.operators} operators would be left to judge by, {usual.merchant_operators} of them with a "
+            "merchant. Learn again without --trained-until."
+        )
+    opens = against == "strict" and not reasons
+    if opens:
+        # Nothing is live that could be made worse, and without a first model no shop would ever collect labels.
+        reasons = ["Unproven: nothing is live to be worse than, so the first model may go live without a judgement."]
+    return GateJudgement(opens, against, (*reasons, few), tuple(finding.measurement for finding in worse))
+
+
+def _findings(sample: EvaluationSample, against: str, bootstrap: OperatorBootstrap, rules: GateRules) -> list[_Finding]:
+    other = sample.baseline_disposition if sample.incumbent_disposition is None else sample.incumbent_disposition
+    findings = [_leakage_finding(sample, "full", other, against, bootstrap, rules)]
+    if against == "incumbent":
+        findings.append(_leakage_finding(sample, "holders", other, against, bootstrap, rules))
+    else:
+        findings.append(_better_than_open_door(sample, bootstrap, rules))
+    findings.append(_genuine_finding(sample, other, against, bootstrap, rules))
+    return findings + _look_alike_findings(sample, other, against, bootstrap, rules)
 
 
 def _leakage_finding(
@@ -205,7 +256,8 @@ def _leakage_finding(
     if difference.high <= margin:
         return _Finding(True, f"{where}: {found} {bound}.", difference)
     if difference.low is not None and difference.low > 0:
-        return _Finding(False, f"{where}: the candidate lets more merchants in, {found} {bound}.", difference)
+        sentence = f"{where}: the candidate lets more merchants in, {found} {bound}."
+        return _Finding(False, sentence, difference, is_clearly_worse=difference.low > margin)
     sentence = f"{where}: not shown to be no worse, {found} {bound}."
     if difference.value < margin:
         factor = ((difference.high - difference.value) / (margin - difference.value)) ** 2
@@ -226,7 +278,19 @@ def _better_than_open_door(sample: EvaluationSample, bootstrap: OperatorBootstra
     found = f"{points(difference.value or 0.0)} against letting everyone in, {end} at confidence {rules.confidence:.0%}"
     is_met = difference.high is not None and difference.high < 0
     verdict = f"{where}: {found}." if is_met else f"{where} is not shown to be below the applicants' own: {found}."
-    return _Finding(is_met, verdict, difference)
+    return _Finding(is_met, verdict, difference, is_clearly_worse=difference.low is not None and difference.low > 0)
+
+
+def _leakage_in_itself(sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules) -> _Finding:
+    """Hold leakage to a level of its own, for where the strict rule says nothing: it may admit nobody."""
+    share = leakage(sample, is_among(sample.disposition, SCOPES["full"])).named("leakage_full_unproven")
+    (measured,) = measure_shares((share,), bootstrap, level=_two_sided(rules.confidence))
+    is_worse = measured.low is not None and measured.low > rules.unproven_leakage
+    sentence = (
+        f"Leakage among those admitted in full is {percent(measured.value)}, at least {percent(measured.low)} at "
+        f"confidence {rules.confidence:.0%}; {percent(rules.unproven_leakage)} is the most without enough labels."
+    )
+    return _Finding(not is_worse, sentence, measured, is_clearly_worse=is_worse)
 
 
 def _genuine_finding(
@@ -241,7 +305,7 @@ def _genuine_finding(
     is_lower = high is not None and high < -rules.genuine_margin
     found = f"{points(difference.value or 0.0)} against the {against} policy, over all holders"
     if is_lower:
-        return _Finding(False, f"Genuine admission is clearly lower: {found}.", difference)
+        return _Finding(False, f"Genuine admission is clearly lower: {found}.", difference, is_clearly_worse=True)
     return _Finding(True, f"Genuine admission: {found}.", difference)
 
 
@@ -263,7 +327,8 @@ def _look_alike_findings(
         is_harmed = low is not None and low < -rules.look_alike_margin
         found = f"genuine admission {points(difference.value or 0.0)} against the {against} policy"
         verdict = "clearly harmed" if is_harmed else "not clearly harmed"
-        findings.append(_Finding(not is_harmed, f"Look-alike {group!r} is {verdict}: {found}.", difference))
+        sentence = f"Look-alike {group!r} is {verdict}: {found}."
+        findings.append(_Finding(not is_harmed, sentence, difference, is_clearly_worse=is_harmed))
     return findings
 
 

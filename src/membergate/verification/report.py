@@ -16,7 +16,7 @@ from membergate.verification.certificate import CertificateReport, Terms, certif
 from membergate.verification.confusion import ConfusionZone
 from membergate.verification.drift import Drift
 from membergate.verification.fixed_sequence import SequenceReport, certify_doors
-from membergate.verification.gate import GateJudgement, GateRules, judge
+from membergate.verification.gate import GateJudgement, GateRules, UsualSample, judge
 from membergate.verification.hindsight import Hindsight
 from membergate.verification.losses import Losses, measure_losses
 from membergate.verification.metrics import SCOPES, Metrics, measure
@@ -216,6 +216,7 @@ def build_report(
     terms: Terms | None = None,
     rules: GateRules | None = None,
     surroundings: Surroundings | None = None,
+    usual: UsualSample | None = None,
     level: float = LEVEL,
     replicates: int = REPLICATES,
 ) -> Report:
@@ -240,6 +241,8 @@ def build_report(
         What is to be certified, and what the gate asks for; None takes the defaults.
     surroundings
         What was measured beyond the sample; its checks without labels can shut the gate.
+    usual
+        What the sample would hold had the model been trained until the usual instant; None where it was.
     level
         Nominal coverage of every interval, in (0, 1).
     replicates
@@ -255,7 +258,7 @@ def build_report(
         if checked is not None
         for control in checked.controls
     ]
-    judgement = judge(sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls)
+    judgement = judge(sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls, usual=usual)
     certified = _certified(sample, terms or Terms(), observed_until or produced_at)
     return _assembled(origin, split, sample, bootstrap, level, certified, beyond, judgement)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from membergate.domain.errors import BadInputError, NotEnoughDataError
+from membergate.learning.model import load_model
+from membergate.operations.evaluation import usual_sample
 from membergate.operations.history import History
 from membergate.operations.review_plan import COLUMNS, plan_reviews, write_sheet
 from membergate.operations.verify import Verified
@@ -147,6 +150,20 @@ def test_reviewers_who_speak_together_have_no_kappa(verified: Verified, report: 
     html = verified.html.read_text(encoding="utf-8")
     assert "carries one joint judgement" in html
     assert "Nobody has signed this report" in html
+
+
+def test_a_sample_made_small_by_training_until_late_is_told(
+    verified: Verified, place: Workspace, history: History
+) -> None:
+    """Trained until the usual instant nothing is to be said; trained until the end, what that would leave is."""
+    model, end = load_model(place.models / verified.model_version), history.last_instant
+    assert usual_sample(history, model, end) is None
+    late = replace(model, lineage=replace(model.lineage, trained_until=end))
+    usual = usual_sample(history, late, end)
+    assert usual is not None
+    assert 0 < usual.merchant_operators < usual.operators
+    nobody_left_out = replace(late, lineage=replace(late.lineage, holdout_share=0.0))
+    assert usual_sample(history, nobody_left_out, end) is None
 
 
 def test_verifying_leaves_the_market_alone(place: Workspace, report: Report, history: History) -> None:

@@ -28,6 +28,7 @@ def test_everybody_of_two_small_groups(make_sample: SampleMaker) -> None:
     dorm = next(row for row in rows if row.group == "dorm")
     assert dorm.gap is not None
     assert dorm.gap.value == 0
+    assert dorm.genuine_holding.low is not None
     assert dorm.genuine_holding.low == pytest.approx(0.590, abs=0.001)  # exact binomial, 7 of 7
     assert dorm.gap.low == pytest.approx(0.590 - 1, abs=0.001)
     assert dorm.gap.high == pytest.approx(1 - 0.805, abs=0.001)  # exact binomial, 17 of 17

@@ -9,7 +9,7 @@ import pytest
 
 from membergate.domain.instants import utc
 from membergate.verification.bootstrap import OperatorBootstrap
-from membergate.verification.gate import Control, GateJudgement, GateRules, judge
+from membergate.verification.gate import Control, GateJudgement, GateRules, UsualSample, judge
 from membergate.verification.sample import EvaluationSample
 
 SampleMaker = Callable[..., EvaluationSample]
@@ -84,6 +84,37 @@ def test_a_first_model_may_go_live_unproven(applicants: SampleMaker) -> None:
     assert judgement.opens
     assert judgement.reasons[0].startswith("Unproven")
     assert judgement.reasons[1].startswith("Too few labels to judge")
+
+
+def test_few_labels_refuse_a_first_model_that_is_clearly_bad(make_sample: SampleMaker) -> None:
+    """Forty merchants of 99 are admitted in full where the strict rule admits none of them, or nobody at all."""
+    is_merchant = np.arange(99) < 40
+    for strict in (np.where(is_merchant, "deny", "admit"), np.full(99, "deny")):
+        judgement = judged(make_sample(99, is_merchant=is_merchant, baseline_disposition=strict))
+        assert not judgement.opens
+        assert any("Leakage among those admitted in full" in reason for reason in judgement.reasons)
+        assert judgement.reasons[-1].startswith("Too few labels to judge")
+
+
+def test_few_labels_refuse_a_first_model_that_shuts_genuine_people_out(make_sample: SampleMaker) -> None:
+    """Denying everyone leaks nothing, and is clearly worse for the genuine on ever so few labels."""
+    is_merchant = np.arange(60) < 6
+    strict = np.where(is_merchant, "deny", "admit")
+    judgement = judged(
+        make_sample(60, is_merchant=is_merchant, disposition=np.full(60, "deny"), baseline_disposition=strict)
+    )
+    assert not judgement.opens
+    assert judgement.reasons[0].startswith("Genuine admission is clearly lower")
+
+
+def test_labels_that_need_not_be_few_do_not_excuse(applicants: SampleMaker) -> None:
+    """A sample made small by training until late is no small shop: the first model is sent back to learn again."""
+    sample = applicants(disposition=STRICT).take(np.arange(60))
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    late = judge(sample, bootstrap, usual=UsualSample(400, 40))
+    assert not late.opens
+    assert "400 operators would be left to judge by, 40 of them" in late.reasons[0]
+    assert judge(sample, bootstrap, usual=UsualSample(400, 9)).opens
 
 
 def test_a_harmed_look_alike_refuses(applicants: SampleMaker) -> None:
