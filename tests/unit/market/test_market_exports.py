@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,42 @@ def test_ga4_leaves_out_what_is_null(tmp_path: Path) -> None:
         ("T1", "web.1", 5950), ("T2", "web.2", 2500),
     ]  # fmt: skip
     assert rows(tmp_path / "w", "SELECT DISTINCT region_code, channel FROM accounts") == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("refund", "items", "status"),
+    [
+        ({}, [], "refunded"),
+        ({"refund_value_in_usd": 0.0}, None, "refunded"),
+        ({"refund_value_in_usd": 25.0}, [], "refunded"),
+        ({"refund_value_in_usd": 5.0}, [], "paid"),
+        ({}, [{"item_id": "A1", "quantity": "1"}], "paid"),
+    ],
+)
+def test_a_refund_without_value_and_items_takes_all_back(
+    tmp_path: Path, refund: dict[str, float], items: list[dict[str, str]] | None, status: str
+) -> None:
+    """GA4 needs no more than the transaction for a full refund; one that names a value or items is as large as that."""
+    folder = write_layout("ga4", tmp_path / "raw")
+    path = folder / "events_20210131.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    (event,) = (event for event in events if event["event_name"] == "refund")
+    event |= {"ecommerce": {"transaction_id": "T2", **refund}, "items": items}
+    path.write_text("".join(json.dumps(filled(event)) + "\n" for event in events))
+    ingest(tmp_path / "w", folder, "ga4")
+    assert rows(tmp_path / "w", "SELECT status FROM orders ORDER BY order_id") == [("paid",), (status,)]
+
+
+def test_online_retail_with_dates_as_a_spreadsheet_saves_them(tmp_path: Path) -> None:
+    """American dates are read as the ISO ones are, to the same instants."""
+    folder = write_layout("uci_online_retail", tmp_path / "raw")
+    ingest(tmp_path / "iso", folder, "uci_online_retail")
+    path = folder / "online_retail_II.csv"
+    path.write_text(re.sub(r"(\d{4})-0?(\d+)-0?(\d+) 0?(\d+):(\d\d):00", r"\2/\3/\1 \4:\5", path.read_text()))
+    assert "12/1/2009 7:45" in path.read_text()
+    ingest(tmp_path / "american", folder, "uci_online_retail")
+    orders = "SELECT order_id, ordered_at, total_minor FROM orders ORDER BY 1"
+    assert rows(tmp_path / "american", orders) == rows(tmp_path / "iso", orders) != []
 
 
 def without_columns(path: Path, *names: str) -> None:
