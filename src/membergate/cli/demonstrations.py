@@ -69,10 +69,13 @@ def _print_market(shown: MarketShown) -> None:
         f"measured on {shown.reviewed} applications reviewed by chance, all later than anything learned from and of "
         "operators never met before"
     )
-    say(
-        f"(b) less (a): {with_interval(shown.difference)} of genuine applicants; the score's threshold is matched "
-        "to (a)'s leakage on this sample, anew in every bootstrap replicate"
-    )
+    if shown.difference.value is None:
+        say(shown.verdict)
+    else:
+        say(
+            f"(b) less (a): {with_interval(shown.difference)} of genuine applicants; the score's threshold is matched "
+            "to (a)'s leakage on this sample, anew in every bootstrap replicate"
+        )
     for certificate in shown.certificates:
         say(certificate)
     say(shown.gate)

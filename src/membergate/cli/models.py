@@ -120,6 +120,7 @@ def print_verification(verified: Verified) -> None:
         ("figure", ">value [95 % interval]", ">accounts", ">operators"),
         ((name, with_interval(m), m.n, m.operators) for name, m in _headline(verified.report)),
     )
+    say(verified.report.verdict)
     for warning in verified.report.warnings:
         say(f"note: {warning}")
     for certificate in verified.report.certificates:
@@ -140,6 +141,10 @@ def _headline(report: Report) -> Iterator[tuple[str, Measurement]]:
         for scope, rates in outcome.rates.items():
             yield f"leakage, {outcome.policy}, {SCOPE_WORDS[scope]}", rates.leakage
             yield f"genuine admission rate, {outcome.policy}, {SCOPE_WORDS[scope]}", rates.genuine_admission
+    for row in metrics.deployed:
+        where = f"candidate less {row.against}, {SCOPE_WORDS[row.scope]}"
+        yield f"  leakage, {where}", row.leakage
+        yield f"  genuine admission rate, {where}", row.genuine_admission
     equal = metrics.equal_leakage
     yield "genuine admission rate of the score at the strict rule's leakage", equal.score_genuine_admission
     yield "  gain over the strict rule", equal.difference

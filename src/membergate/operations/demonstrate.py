@@ -50,6 +50,7 @@ class MarketShown:
     """What the demonstration on a simulated market shows."""
 
     rows: tuple[RuleRow, ...]
+    verdict: str
     difference: Measurement
     reviewed: int
     certificates: tuple[str, ...]
@@ -170,6 +171,7 @@ def _shown(verified: Verified, decisions: Path, workspace: Workspace) -> MarketS
             RuleRow("    its policy, full admission", full.leakage, full.genuine_admission),
             RuleRow("    its policy, capped trials too", holders.leakage, holders.genuine_admission),
         ),
+        verdict=report.verdict,
         difference=equal.difference,
         reviewed=report.metrics.evidence.sampled,
         certificates=tuple(each.line for each in report.certificates),

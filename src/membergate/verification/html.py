@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from membergate.domain.disposition import LADDERS, Checkpoint
 from membergate.verification import plots, row_plots, structure_plots
+from membergate.verification.ranking import LEAST_MERCHANTS, LEAST_STRICT_LEAKS
 from membergate.verification.report import Report
 from membergate.verification.structure import RegionStructure
 from membergate.verification.unlabelled import WithoutLabels
@@ -55,6 +56,8 @@ def to_html(report: Report) -> str:
         sought=_sought(report.surroundings.without_labels),
         headline=[(words, scope, figure) for words, scope, figure in _HEADLINE],
         policy_names=_POLICY_NAMES,
+        least_merchants=LEAST_MERCHANTS,
+        least_strict_leaks=LEAST_STRICT_LEAKS,
         grade_words=_GRADE_WORDS,
         dispositions=[disposition.value for disposition in LADDERS[Checkpoint.ADMISSION]],
         groups=[(kind, list(rows)) for kind, rows in groupby(metrics.groups, key=lambda row: row.kind)],

@@ -20,7 +20,7 @@ from membergate.verification.ranking import (
     roc_auc,
 )
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Flags, Floats, Text, is_among
-from membergate.verification.shares import Share, measure_gap, measure_shares
+from membergate.verification.shares import Share, measure_difference, measure_gap, measure_shares
 
 SCOPES: dict[str, frozenset[Disposition]] = {"full": FULL_ADMISSIONS, "holders": HOLDERS}
 """What 'admitted' means: full admissions (admit, admit_capped), or everyone who holds a membership (trial too)."""
@@ -99,6 +99,26 @@ class PolicyOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployed:
+    """The candidate as it would decide, less what decides now: paired by operator, each policy at its own leakage.
+
+    Parameters
+    ----------
+    scope
+        `full` or `holders`.
+    against
+        `incumbent`, or `strict` where nothing is live.
+    genuine_admission, leakage
+        Differences of the rates.
+    """
+
+    scope: str
+    against: str
+    genuine_admission: Measurement
+    leakage: Measurement
+
+
+@dataclass(frozen=True, slots=True)
 class GroupRow:
     """One group's genuine applicants under the candidate and under the strict rule.
 
@@ -131,6 +151,7 @@ class Metrics:
 
     evidence: Evidence
     outcomes: tuple[PolicyOutcome, ...]
+    deployed: tuple[Deployed, ...]
     equal_leakage: EqualLeakage
     roc_auc: Measurement
     average_precision: Measurement
@@ -165,6 +186,7 @@ def measure(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, level: fl
     return Metrics(
         evidence=describe_evidence(sample),
         outcomes=outcomes,
+        deployed=tuple(_deployed(sample, scope, bootstrap, level) for scope in SCOPES),
         equal_leakage=measure_equal_leakage(
             sample.risk_score,
             sample.is_merchant,
@@ -263,6 +285,17 @@ def measure_policy(
         admission, admission_by_operator, leak, leak_by_operator = (next(measured) for _ in range(4))
         rates[scope] = Rates(admission, leak, admission_by_operator, leak_by_operator)
     return PolicyOutcome(policy, rates, {d.value: (next(measured), next(measured)) for d in ladder})
+
+
+def _deployed(sample: EvaluationSample, scope: str, bootstrap: OperatorBootstrap, level: float) -> Deployed:
+    is_first = sample.incumbent_disposition is None
+    other = sample.baseline_disposition if sample.incumbent_disposition is None else sample.incumbent_disposition
+    mine, theirs = (is_among(taken, SCOPES[scope]) for taken in (sample.disposition, other))
+    admission, leak = (
+        measure_difference(f"{name}_{scope}", share(sample, mine), share(sample, theirs), bootstrap, level=level)
+        for name, share in (("genuine_admission_rate_gain", genuine_admission), ("leakage_gain", leakage))
+    )
+    return Deployed(scope, "strict" if is_first else "incumbent", admission, leak)
 
 
 def measure_groups(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 CURVE_POINTS = 33
+LEAST_MERCHANTS = 20
+LEAST_STRICT_LEAKS = 2
+"""Operators with a merchant in the sample, and of these whom the strict rule admits in full, below which genuine
+admission at equal leakage is not told: its interval would be too narrow (`docs/explanation/verification.md`)."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,9 @@ class EqualLeakage:
         The score up to which is admitted at that leakage; None where the strict rule's leakage is unknown.
     curve
         The score's genuine admission over a range of leakage bounds.
+    merchants, strict_leaks
+        Operators with a merchant in the sample, and those among them whom the strict rule admits. Where they are fewer
+        than `LEAST_MERCHANTS` and `LEAST_STRICT_LEAKS`, neither the score's rate nor the difference has a value.
     """
 
     strict_leakage: Measurement
@@ -209,6 +217,13 @@ class EqualLeakage:
     difference: Measurement
     threshold: float | None
     curve: tuple[CurvePoint, ...]
+    merchants: int = 0
+    strict_leaks: int = 0
+
+    @property
+    def is_determined(self) -> bool:
+        """Whether there are merchants enough for an interval that keeps its word."""
+        return self.merchants >= LEAST_MERCHANTS and self.strict_leaks >= LEAST_STRICT_LEAKS
 
 
 def measure_equal_leakage(
@@ -224,7 +239,8 @@ def measure_equal_leakage(
     """Compare the risk score with the strict rule at the strict rule's own leakage.
 
     In every replicate the strict rule's leakage is measured anew and the threshold matched to it anew, so the interval
-    covers the choice of the threshold too.
+    covers the choice of the threshold too. With fewer merchants than `LEAST_MERCHANTS`, or fewer leaks of the strict
+    rule than `LEAST_STRICT_LEAKS`, the percentile interval is too narrow, and the figure is not told.
 
     Parameters
     ----------
@@ -250,7 +266,8 @@ def measure_equal_leakage(
         low, high = percentiles(of_replicates, level)
         return measurement(name, value, low, high, level, taking_part, bootstrap, method)
 
-    return EqualLeakage(
+    is_counted = taking_part & is_merchant
+    told = EqualLeakage(
         strict_leakage=strict[0],
         strict_genuine_admission=strict[1],
         score_genuine_admission=estimate(
@@ -263,11 +280,30 @@ def measure_equal_leakage(
             f"paired difference; {matched}",
         ),
         threshold=None if strict[0].value is None else threshold_at_leakage(ranking, strict[0].value),
-        curve=tuple(
-            CurvePoint(float(bound), float(point[0, 2 + i]), *percentiles(replicates[:, 2 + i], level))
-            for i, bound in enumerate(bounds)
-            if np.isfinite(point[0, 2 + i])
-        ),
+        curve=_curve(bounds, point[0, 2:], replicates[:, 2:], level),
+        merchants=len(np.unique(bootstrap.codes[is_counted])),
+        strict_leaks=len(np.unique(bootstrap.codes[is_counted & is_admitted_by_strict])),
+    )
+    return told if told.is_determined else _untold(told)
+
+
+def _curve(bounds: Floats, point: Floats, replicates: Floats, level: float) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(float(bound), float(point[i]), *percentiles(replicates[:, i], level))
+        for i, bound in enumerate(bounds)
+        if np.isfinite(point[i])
+    )
+
+
+def _untold(told: EqualLeakage) -> EqualLeakage:
+    """Take back what too few merchants cannot tell; the curve stays, with its intervals."""
+    few = f"{told.merchants} operators with a merchant, {told.strict_leaks} of them admitted by the strict rule"
+    nothing: dict[str, Any] = {"value": None, "low": None, "high": None, "method": f"not determined: {few}"}
+    return replace(
+        told,
+        score_genuine_admission=replace(told.score_genuine_admission, **nothing),
+        difference=replace(told.difference, **nothing),
+        threshold=None,
     )
 
 

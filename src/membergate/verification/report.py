@@ -146,7 +146,8 @@ class Report:
     origin
         What was verified, from what.
     verdict
-        One sentence: does the score admit more genuine applicants than the strict rule at the same leakage?
+        Does the score admit more genuine applicants than the strict rule at the same leakage? Where merchants are too
+        few to tell, what the candidate would change as it is.
     warnings
         What must be known before any figure is relied on, the gravest first.
     split
@@ -294,7 +295,7 @@ def _assembled(
     return Report(
         format=FORMAT,
         origin=origin,
-        verdict=verdict(metrics.equal_leakage),
+        verdict=verdict(metrics),
         warnings=warnings(metrics, split),
         split=split,
         level=level,

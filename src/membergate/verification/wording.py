@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from membergate.domain.measurement import Measurement
 from membergate.verification.metrics import Evidence, Metrics
-from membergate.verification.ranking import EqualLeakage
+from membergate.verification.ranking import LEAST_MERCHANTS, LEAST_STRICT_LEAKS, EqualLeakage
 from membergate.verification.sample import LARGEST_WEIGHT, SplitCheck
 
 NONE = "–"  # noqa: RUF001 -- a dash for what there is not
@@ -47,14 +47,15 @@ def decimal(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}".replace("-", MINUS)
 
 
-def verdict(comparison: EqualLeakage) -> str:
-    """Say in one sentence whether the score admits more genuine applicants than the strict rule at the same leakage."""
+def verdict(metrics: Metrics) -> str:
+    """Say whether the score admits more genuine applicants than the strict rule at the same leakage.
+
+    Where merchants are too few to tell, say what the candidate would do as it is, and how many there are.
+    """
+    comparison = metrics.equal_leakage
     gain, strict = comparison.difference, comparison.strict_genuine_admission
     if gain.value is None:
-        return (
-            "Genuine admission at equal leakage cannot be measured: the probability sample lacks merchants or genuine "
-            "applicants, or the strict rule admits nobody in it."
-        )
+        return f"{_as_deployed(metrics)} {_not_determined(comparison)}"
     beginning = f"At the strict rule's leakage ({percent(comparison.strict_leakage.value)}), "
     rates = (
         f"{percent(comparison.score_genuine_admission.value)} of genuine applicants instead of {percent(strict.value)}"
@@ -67,6 +68,34 @@ def verdict(comparison: EqualLeakage) -> str:
     return f"{beginning}no difference is shown: admitting by risk score lets in {rates}, {end}."
 
 
+def _as_deployed(metrics: Metrics) -> str:
+    """Hold the candidate as it would decide against what is live, or the strict rule."""
+    told = [
+        f"{'in full' if row.scope == 'full' else 'trials too'} {points(row.genuine_admission.value)} "
+        f"({points_interval(row.genuine_admission)}) of genuine applicants and {points(row.leakage.value)} "
+        f"({points_interval(row.leakage)}) of leakage"
+        for row in metrics.deployed
+        if row.genuine_admission.value is not None and row.leakage.value is not None
+    ]
+    if not told:
+        return "What the candidate would change cannot be measured: nobody is labelled, or nobody is admitted."
+    against = "what is live" if metrics.deployed[0].against == "incumbent" else "the strict rule"
+    return f"As it would decide, against {against}: {'; '.join(told)}."
+
+
+def _not_determined(comparison: EqualLeakage) -> str:
+    if comparison.is_determined:
+        return (
+            "Genuine admission at equal leakage cannot be measured: the probability sample lacks merchants or genuine "
+            "applicants, or the strict rule admits nobody in it."
+        )
+    return (
+        f"Genuine admission at equal leakage is not determined: {comparison.merchants} operators with a merchant, "
+        f"{comparison.strict_leaks} of them admitted by the strict rule; at least {LEAST_MERCHANTS} and "
+        f"{LEAST_STRICT_LEAKS} are needed."
+    )
+
+
 def warnings(metrics: Metrics, split: SplitCheck | None) -> tuple[str, ...]:
     """Say what a reader must know before believing a figure; the gravest first."""
     evidence = metrics.evidence
@@ -76,10 +105,6 @@ def warnings(metrics: Metrics, split: SplitCheck | None) -> tuple[str, ...]:
     if any(map(any, evidence.by_grade.values())) and not metrics.calibration.is_calibrated:
         found.append(
             "The model is uncalibrated: it orders applicants but states no probability, so calibration is not measured."
-        )
-    if metrics.equal_leakage.strict_leakage.value == 0:
-        found.append(
-            "The strict rule leaks nobody in this sample, so the equal-leakage threshold hangs on one merchant."
         )
     return tuple(found)
 

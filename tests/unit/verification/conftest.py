@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,13 @@ def _make_sample() -> SampleMaker:
 @pytest.fixture(name="make_market")
 def _make_market() -> SampleMaker:
     return make_market
+
+
+@pytest.fixture(scope="session")
+def lenient_market(market: EvaluationSample) -> EvaluationSample:
+    """Give the same market under a strict rule that also admits every third applicant unseen, and so leaks."""
+    unseen = np.arange(len(market)) % 3 == 0
+    return replace(market, baseline_disposition=np.where(unseen, "admit", market.baseline_disposition))
 
 
 @pytest.fixture(scope="session")

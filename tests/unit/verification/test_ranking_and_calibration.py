@@ -11,7 +11,14 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from membergate.verification.bootstrap import OperatorBootstrap
 from membergate.verification.calibration import measure_calibration
 from membergate.verification.metrics import Metrics, measure
-from membergate.verification.ranking import Frontier, Ranking, average_precision, roc_auc, threshold_at_leakage
+from membergate.verification.ranking import (
+    LEAST_MERCHANTS,
+    Frontier,
+    Ranking,
+    average_precision,
+    roc_auc,
+    threshold_at_leakage,
+)
 from membergate.verification.sample import EvaluationSample
 
 SampleMaker = Callable[..., EvaluationSample]
@@ -121,9 +128,22 @@ def test_a_score_that_is_the_strict_rule_gains_nothing(make_sample: SampleMaker)
     assert comparison.score_genuine_admission.low == pytest.approx(comparison.strict_genuine_admission.low, abs=0.03)
 
 
-def test_the_better_score_gains(figures: Metrics) -> None:
+def test_few_leaks_tell_nothing_at_equal_leakage(figures: Metrics, make_sample: SampleMaker) -> None:
+    """One leak of the strict rule, or nineteen operators with a merchant, give no figure, and are counted."""
+    told = figures.equal_leakage
+    assert (told.merchants, told.strict_leaks, told.is_determined) == (83, 1, False)
+    assert (told.score_genuine_admission.value, told.difference.value, told.threshold) == (None, None, None)
+    assert "83 operators with a merchant, 1 of them" in told.difference.method
+    assert told.curve
+    for merchants, is_told in ((LEAST_MERCHANTS - 1, False), (LEAST_MERCHANTS, True)):
+        is_merchant = np.arange(200) < merchants
+        sample = make_sample(200, is_merchant=is_merchant, risk_score=np.linspace(1.0, 0.0, 200))
+        assert measure(sample, bootstrap_of(sample)).equal_leakage.is_determined == is_told
+
+
+def test_the_better_score_gains(lenient_market: EvaluationSample) -> None:
     """Where the strict rule sees the score through noise, the score admits clearly more at the rule's leakage."""
-    gain = figures.equal_leakage.difference
+    gain = measure(lenient_market, bootstrap_of(lenient_market)).equal_leakage.difference
     assert gain.value is not None
     assert gain.low is not None
     assert gain.value > 0.1

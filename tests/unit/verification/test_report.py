@@ -60,8 +60,20 @@ def test_the_same_seed_gives_the_same_bytes(market: EvaluationSample, report: Re
     assert to_json(reported(market, seed=6)) != to_json(report)
 
 
-def test_the_verdict_is_one_sentence(report: Report) -> None:
+def test_the_verdict_of_few_leaks_is_about_the_candidate_as_it_is(report: Report) -> None:
+    """One leak of the strict rule tells nothing at equal leakage; what the candidate would change comes first."""
+    assert report.verdict.startswith("As it would decide, against what is live: in full +")
+    assert "; trials too +" in report.verdict
+    assert report.verdict.endswith(
+        "is not determined: 83 operators with a merchant, 1 of them admitted by the strict rule; at least 20 and 2 are "
+        "needed."
+    )
+    assert "83 operators with a merchant, 1 of them" in to_html(report)
+
+
+def test_the_verdict_is_one_sentence(lenient_market: EvaluationSample) -> None:
     """The first thing a reader sees says how many more genuine applicants come in, at what leakage, how surely."""
+    report = reported(lenient_market)
     assert report.verdict.startswith("At the strict rule's leakage (")
     assert "95% interval" in report.verdict
     assert report.verdict.count(". ") == 0
