@@ -157,6 +157,9 @@ def publish(
     model: ModelOption = None,
     policy: PolicyOption = None,
     signed_by: Annotated[str, typer.Option(help="Who answers for it: stands in the report and on the record.")] = "",
+    max_age: Annotated[
+        float | None, typer.Option(help="Days that the newest application evaluated may be old; else it is refused.")
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -166,7 +169,12 @@ def publish(
     from membergate.operations.workspace import Workspace
 
     published = publish_model(
-        Workspace(workspace), clock=present, model_version=model, policy=read_policy(policy), signed_by=signed_by
+        Workspace(workspace),
+        clock=present,
+        model_version=model,
+        policy=read_policy(policy),
+        signed_by=signed_by,
+        max_age_days=max_age,
     )
     if as_json:
         print_json(published)
@@ -175,7 +183,10 @@ def publish(
     if published.replaced is not None:
         say(f"replaced: {published.replaced.model_version} with {published.replaced.policy_file}")
     signed = published.sign_off
-    say(f"signed by {signed.by or 'nobody'}; its evidence speaks until {signed.valid_until}")
+    spoken = f"its certificate speaks until {signed.valid_until}" if signed.valid_until else "nothing is certified"
+    say(f"signed by {signed.by or 'nobody'}; {spoken}")
+    if signed.warning:
+        say(f"warning: {signed.warning}")
 
 
 def monitor(

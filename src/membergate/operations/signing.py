@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import inf
 from typing import TypeVar
 
 import msgspec
 
-from membergate.domain.errors import BadInputError, WorkspaceError
-from membergate.domain.instants import format_instant, parse_instant
+from membergate.domain.errors import BadInputError, RefusedError, WorkspaceError
+from membergate.domain.instants import parse_instant
 from membergate.operations.workspace import Live, Workspace, write_atomically
 from membergate.verification.gate import GateRules
 from membergate.verification.html import to_html
@@ -39,13 +40,15 @@ def sign(workspace: Workspace, report: Report, live: Live, *, by: str, replaced:
         What was live before; empty for nothing.
     """
     folder = workspace.report_folder(live.model_version)
+    valid_until = _valid_until(report)
     signed = SignOff(
         by=by,
         at=live.published_at,
-        valid_until=_valid_until(report, live),
+        valid_until=valid_until,
         model_version=live.model_version,
         policy_version=live.policy_file.removesuffix(".yaml"),
         replaced=replaced,
+        warning=_warning(report, valid_until, parse_instant(live.published_at)),
     )
     report = replace(report, sign_off=signed)
     write_atomically(folder / "report.json", to_json(report))
@@ -106,9 +109,51 @@ def _read(workspace: Workspace, model_version: str, how: Callable[[bytes], _Foun
         ) from None
 
 
-def _valid_until(report: Report, live: Live) -> str:
-    """Take the certificates' term, which counts from the end of the data; without one, what the gate calls expired."""
-    if report.certificates:
-        return min(each.certificate.valid_until for each in report.certificates)
-    expires = parse_instant(live.published_at) + timedelta(days=GateRules().oldest_evidence_days)
-    return format_instant(expires)
+def require_fresh(report: Report, *, at: datetime, max_age_days: float | None) -> None:
+    """Refuse evidence that is older than whoever publishes allows.
+
+    Raises
+    ------
+    BadInputError
+        If the age allowed is no number of days from 0.
+    RefusedError
+        If the newest application evaluated is older, or none was evaluated.
+    """
+    if max_age_days is None:
+        return
+    if not 0 <= max_age_days < inf:
+        raise BadInputError(f"{max_age_days:g} days are no age", where="--max-age", allowed="0 or more days")
+    age = _age_days(report, at)
+    if age is None or age > max_age_days:
+        found = "no application was evaluated" if age is None else f"the newest application is {age:.0f} days old"
+        raise RefusedError(
+            f"the evidence for model {report.origin.model_version} is too old: {found}",
+            where=f"--max-age {max_age_days:g}",
+            next_step="load and review later applications, then verify; or allow more days. Nothing was changed",
+        )
+
+
+def _age_days(report: Report, at: datetime) -> float | None:
+    """Count the days from the newest labelled application evaluated; None where there is none."""
+    last = report.metrics.evidence.last_submitted_at
+    return (at - parse_instant(last)) / timedelta(days=1) if last else None
+
+
+def _warning(report: Report, valid_until: str, at: datetime) -> str:
+    """Say that the evidence was old when it went live; "" where it was not."""
+    age, most = _age_days(report, at), GateRules().oldest_evidence_days
+    told = []
+    if age is not None and age > most:
+        told.append(
+            f"the newest application evaluated was {age:.0f} days old when this went live, and the gate allows "
+            f"{most:.0f} days before the end of the data: it may be about other people than those who apply now"
+        )
+    if valid_until and parse_instant(valid_until) < at:
+        told.append(f"the certificate had expired on {valid_until[:10]}, before this went live")
+    return "; ".join(told)
+
+
+def _valid_until(report: Report) -> str:
+    """Take the term of the certificates that hold, which counts from the end of the data; "" where none does."""
+    held = [each.certificate.valid_until for each in report.certificates if each.certificate.holds]
+    return min(held, default="")

@@ -120,11 +120,14 @@ class SignOff:
     by
         The name given; "" where it was published without one.
     at, valid_until
-        ISO 8601 instants: when, and until when the report's evidence speaks of those who apply.
+        ISO 8601 instants: when, and until when the certificates that hold speak of those who apply; the latter "" where
+        nothing is certified.
     model_version, policy_version
         What went live.
     replaced
         What was live before; "" for nothing.
+    warning
+        That the evidence was old by then; "" where it was not.
     """
 
     by: str
@@ -133,6 +136,7 @@ class SignOff:
     model_version: str
     policy_version: str
     replaced: str
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from membergate.operations.history import History
 from membergate.operations.policies import read_policy
 from membergate.operations.policy_lifecycle import history as policy_history
 from membergate.operations.publish import publish
+from membergate.operations.signing import sign
 from membergate.operations.verify import Judgement, Verified, name_of, read_judgement, verify
 from membergate.operations.workspace import Workspace
 from membergate.verification.certificate import Terms
@@ -69,10 +70,44 @@ def test_each_refusal_is_told_and_changes_nothing(
     assert signed == published.sign_off
     assert digest_of((folder / "report.json").read_bytes()) == passing.report_digest
     assert (signed.by, signed.at, signed.model_version) == ("Ada Li", format_instant(clock()), current.model_version)
-    assert signed.valid_until > signed.at
+    assert signed.warning == ""
     html = (folder / "report.html").read_text(encoding="utf-8")
-    assert all(word in html for word in ("Ada Li", signed.valid_until, signed.policy_version, signed.replaced))
+    assert all(word in html for word in ("Ada Li", "nothing is certified", signed.policy_version, signed.replaced))
     assert policy_history(live)[-1].by == "Ada Li"
+    _old_evidence_is_told(live, passing, clock)
+
+
+def _old_evidence_is_told(live: Workspace, passing: Judgement, clock: Callable[[], datetime]) -> None:
+    """Four hundred days on it is refused where an age is given, and else goes live with a warning in the report."""
+
+    def later() -> datetime:
+        return clock() + timedelta(days=400)
+
+    current = live.required_live()
+    assert passing.incumbent == name_of(current)
+    before = _files(live)
+    with pytest.raises(RefusedError, match=r"is too old: the newest application is 4\d\d days old"):
+        publish(live, clock=later, model_version=current.model_version, max_age_days=60)
+    with pytest.raises(BadInputError, match="no age"):
+        publish(live, clock=later, model_version=current.model_version, max_age_days=-1)
+    assert _files(live) == before
+    signed = publish(live, clock=later, model_version=current.model_version, max_age_days=1000).sign_off
+    assert "days old when this went live" in signed.warning
+    html = (live.report_folder(current.model_version) / "report.html").read_text(encoding="utf-8")
+    assert "Old evidence" in html
+
+
+def test_only_certificates_that_hold_give_a_term(
+    verified: Verified, live: Workspace, clock: Callable[[], datetime]
+) -> None:
+    """The earliest end of those that hold; an expired one is told; those that do not hold say nothing."""
+    report, current = from_json(verified.json.read_bytes()), live.required_live()
+    one, *others = report.certificates
+    assert not any(each.certificate.holds for each in report.certificates)
+    held = replace(one, certificate=replace(one.certificate, holds=True, valid_until="2025-01-01T00:00:00.000000Z"))
+    signed = sign(live, replace(report, certificates=(held, *others)), current, by="", replaced="")
+    assert signed.valid_until == "2025-01-01T00:00:00.000000Z"
+    assert "had expired on 2025-01-01" in signed.warning
 
 
 def test_a_look_leaves_what_the_gate_judged_alone(
