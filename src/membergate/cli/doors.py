@@ -135,7 +135,10 @@ def _print_explanation(told: Explanation) -> None:
     if told.missing:
         rows = ((m.feature, m.words, m.reason.value.replace("_", " "), f"{m.added:+.3f}") for m in told.missing)
         print_table("What the model could not see", ("feature", "what it measures", "why", ">contribution"), rows)
-    print_table("Evidence", ("name", ">value", "origin"), ((e.name, _value(e), e.origin) for e in told.evidence))
+    read = (e for e in told.evidence if e.name not in told.unread)
+    print_table("Evidence", ("name", ">value", "origin"), ((e.name, _value(e), e.origin) for e in read))
+    if told.unread:
+        say(f"not read by this model: {len(told.unread)} features ({' '.join(told.unread)})")
     if not told.accounts:
         say("operator: no other account is linked to this one")
         return

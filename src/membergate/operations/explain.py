@@ -9,7 +9,7 @@ import numpy as np
 from membergate.domain.decision import Decision
 from membergate.domain.evidence import Absence, Evidence
 from membergate.domain.instants import Clock
-from membergate.learning.features import CATALOGUE, FeatureTable, Spine
+from membergate.learning.features import CATALOGUE, FeatureTable, Spine, evidence_name
 from membergate.learning.identity import Link
 from membergate.learning.model.cards import ClusterCard, card_of, words_of
 from membergate.operations.admission import AdmissionDesk, AdmissionRequest, Case
@@ -81,6 +81,8 @@ class Explanation:
         All evidence, whether the policy read it or not, in alphabetical order.
     accounts
         The operator's other accounts, each with the path of links that joins it to this one.
+    unread
+        Names of the evidence that stands for a feature which this model does not read, and which is therefore absent.
     """
 
     decision: Decision
@@ -90,6 +92,7 @@ class Explanation:
     missing: tuple[Missing, ...]
     evidence: tuple[Evidence, ...]
     accounts: tuple[tuple[str, tuple[Link, ...]], ...]
+    unread: tuple[str, ...] = ()
 
 
 def explain(workspace: Workspace, account_id: str, *, clock: Clock, model_version: str | None = None) -> Explanation:
@@ -118,6 +121,7 @@ def explain(workspace: Workspace, account_id: str, *, clock: Clock, model_versio
         _missing(table, contributions),
         tuple(case.evidence[name] for name in sorted(case.evidence)),
         tuple((other, history.links.explain(account_id, other, as_of)) for other in others),
+        tuple(sorted(evidence_name(each) for each in CATALOGUE.values() if each.id not in desk.model.features)),
     )
 
 

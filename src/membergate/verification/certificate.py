@@ -360,8 +360,9 @@ def _reason(by_operator: Floats, leaked: int, wealth: float, terms: Terms, neede
     observed = by_operator[:, 0].sum() / by_operator[:, 1].sum()
     if observed >= terms.tested_alpha:
         return (
-            f"The sample's own leakage, {observed:.2%}, is not below the bound tested, {terms.tested_alpha:.2%}: "
-            "no number of labels certifies a policy that leaks that much."
+            f"The sample's own leakage, {observed:.2%} ({leaked:,} of {len(by_operator):,} operators), is not below "
+            f"the bound tested, {terms.tested_alpha:.2%}. Only more labels tell whether the policy itself leaks that "
+            "much; if so, none will certify it."
         )
     return (
         f"Too few labelled operators: {len(by_operator):,}, {leaked} with a leak, give an e-value of {wealth:.2g} "

@@ -15,9 +15,11 @@ _FEW_MERCHANT_OPERATORS = 20
 
 
 def percent(share: float | None) -> str:
-    """Write a share with one decimal; never 0.0% or 100.0%, since no sample shows that."""
+    """Write a share with one decimal: none and all as 0% and 100%, what merely rounds to them as <0.1% and >99.9%."""
     if share is None:
         return NONE
+    if share in (0, 1):
+        return f"{100 * share:.0f}%"
     if share > 1 - _SMALLEST_RATE:
         return ">99.9%"
     return "<0.1%" if 0 <= share < _SMALLEST_RATE else f"{100 * share:.1f}%".replace("-", MINUS)

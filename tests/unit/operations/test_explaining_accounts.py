@@ -55,6 +55,20 @@ def test_what_was_missing_is_named_with_its_reason(told: Explanation) -> None:
     assert all(each.words == CATALOGUE[each.feature].summary for each in told.missing)
 
 
+def test_what_the_model_does_not_read_is_told_apart(told: Explanation) -> None:
+    """Features without a column of the model are absent evidence, and named as unread; none that it reads is."""
+    read = {
+        f"{CATALOGUE[each.column].id.lower()}_{CATALOGUE[each.column].name}"
+        for each in told.contributions
+        if each.column in CATALOGUE
+    }
+    assert told.unread
+    assert len(read) + len(told.unread) == len(CATALOGUE)
+    assert not read & set(told.unread)
+    evidence = {each.name: each for each in told.evidence}
+    assert all(evidence[name].is_absent for name in told.unread)
+
+
 def test_the_card_is_that_of_the_accounts_cluster(told: Explanation) -> None:
     """In no cluster there is no card; else it names type, size and stability."""
     where = next(each for each in told.evidence if each.name == "cluster_id")

@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from membergate import verification
 from membergate.domain.instants import utc
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, build_report, from_json, to_json
 from membergate.verification.sample import EvaluationSample, check_split
+from membergate.verification.wording import percent
 
 SampleMaker = Callable[..., EvaluationSample]
 
@@ -118,11 +121,25 @@ def test_tags_are_balanced(report: Report) -> None:
     assert open_tags == []
 
 
-def test_a_zero_is_never_shown_as_one(make_sample: SampleMaker) -> None:
-    """No leak in the sample reads <0.1%, with its interval."""
+def test_a_zero_is_shown_with_its_interval(make_sample: SampleMaker) -> None:
+    """No leak in the sample reads 0%, with how much there may be; what merely rounds to none or all does not."""
     merchant = np.arange(300) % 6 == 0
     sample = make_sample(300, is_merchant=merchant, disposition=np.where(merchant, "deny", "admit"))
-    assert "&lt;0.1%" in to_html(reported(sample))
+    page = to_html(reported(sample))
+    assert re.search(r">0%</strong><small>0\.0 to [1-9]", page)
+    assert [percent(share) for share in (0.0, 0.0004, 0.9996, 1.0)] == ["0%", "<0.1%", ">99.9%", "100%"]
+
+
+def test_notes_are_plain_text() -> None:
+    """What is handed to a note is escaped, so markup in it would show as text."""
+    folder = Path(verification.__file__).parent / "templates"
+    notes = [
+        note
+        for file in folder.glob("*.j2")
+        for note in re.findall(r"{{ notes\((.*?)\) }}", file.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    assert len(notes) > 10
+    assert not [note for note in notes if re.search(r"</?[a-z]", note)]
 
 
 def _empty(sample: EvaluationSample) -> EvaluationSample:
