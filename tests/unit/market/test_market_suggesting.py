@@ -286,3 +286,50 @@ def test_how_files_are_written(tmp_path: Path) -> None:
     assert orders["total_minor"] == {"from": "Total Amount", "unit": "major"}
     logged_in = mapping["tables"]["logins"]["columns"]["logged_in_at"]
     assert logged_in == {"expression": "make_timestamp(cast(login_time as bigint) * 1000000)"}
+
+
+LINES = (
+    "order id,customer id,order date,currency,order total,sku,quantity,unit price,shipping,{other}\n"
+    "1,a,2025-01-01T10:00:00Z,EUR,{total},S1,1,20,5,300\n"
+    "1,a,2025-01-01T10:00:00Z,EUR,{total},,1,5,5,300\n"
+    "2,b,2025-01-02T10:00:00Z,EUR,30,S2,1,25,5,300\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("total", "other", "unit", "check"),
+    [("30.50", "x", "major", False), ("30", "x", None, True), ("30.50", "discount_minor", "major", False)],
+)
+def test_a_source_counts_money_in_one_unit(
+    tmp_path: Path, total: str, other: str, unit: str | None, check: bool
+) -> None:
+    """One column with decimals says the unit of the others, but for a name that says another; without one all ask."""
+    (tmp_path / "orders.csv").write_text(LINES.format(total=total, other=other))
+    text = suggest(tmp_path).text
+    tables = yaml.safe_load(text)["tables"]
+    money = {
+        "total_minor": tables["orders"]["columns"]["total_minor"],
+        "shipping_minor": tables["orders"]["columns"]["shipping_minor"],
+        "net_price_minor": tables["order_lines"]["columns"]["net_price_minor"],
+    }
+    assert {(value.get("unit") if isinstance(value, dict) else None) for value in money.values()} == {unit}
+    asked = [line for line in text.splitlines() if "CHECK" in line and "in cents, or is" in line]
+    assert bool(asked) is check
+    if other != "x":
+        discount = tables["orders"]["columns"]["discount_minor"]
+        assert "unit" not in (discount if isinstance(discount, dict) else {})
+
+
+def test_articles_are_those_that_lines_name(tmp_path: Path) -> None:
+    """No table lists them and one line names none: each that a line names is proposed once, and it loads."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "orders.csv").write_text(LINES.format(total="30.50", other="x"))
+    proposal = suggest(folder)
+    skus = yaml.safe_load(proposal.text)["tables"]["skus"]
+    assert (skus["from"], skus["distinct_on"], skus["columns"]["sku_id"]) == ("orders", "sku", "sku")
+    assert proposal.missing == ()
+    (tmp_path / "mine.yaml").write_text(proposal.text)
+    report = ingest(tmp_path / "workspace", folder, tmp_path / "mine.yaml")
+    found = {table.table: (table.loaded, table.quarantined) for table in report.tables}
+    assert found["skus"] == (2, {})

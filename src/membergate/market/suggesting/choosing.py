@@ -67,7 +67,19 @@ def choose(connection: duckdb.DuckDBPyConnection, sources: list[SourceProfile]) 
         candidates = [candidate for source in sources if (candidate := _candidate(table, source)) is not None]
         if candidates:
             chosen[table.name] = max(candidates, key=lambda choice: choice.score)
+    lines = chosen.get("order_lines")
+    if "skus" not in chosen and lines is not None and "sku_id" in lines.columns:
+        chosen["skus"] = _of_lines(lines)
+        chosen = {name: chosen[name] for name in TABLES if name in chosen}
     return {name: _linked(connection, choice, chosen) for name, choice in chosen.items()}
+
+
+def _of_lines(lines: Choice) -> Choice:
+    """Make the articles of those that order lines name, where no source tells them by a key of its own."""
+    table, key = TABLES["skus"], lines.columns["sku_id"]
+    others = {name: found for name, found in _assigned(table, lines.source.columns).items() if name != "sku_id"}
+    own = replace(key, reasons=(*key.reasons, "the articles that order lines name"))
+    return Choice(table, lines.source, lines.score, {"sku_id": own} | others, repeats=True)
 
 
 def _candidate(table: Table, source: SourceProfile) -> Choice | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from membergate.market.declaring import Column, Kind
 from membergate.market.suggesting.profiling import ColumnProfile
+from membergate.market.suggesting.wording import words
 
 _MOSTLY = 0.9
 _STATUS = {
@@ -24,20 +25,30 @@ _TOKENS = {
 _IS_TOKEN = ("tok", "hash", "sha", "hmac", "md5")
 
 
-def value_of(column: Column, profile: ColumnProfile, *, is_grouped: bool = False) -> Any:
+_MINOR_WORDS = {"minor", "cent", "cents", "pence", "fen"}
+
+
+def says_minor(profile: ColumnProfile) -> bool:
+    """Tell whether a column's own name says that it counts the minor unit (`total_minor`, `price_cents`)."""
+    return not _MINOR_WORDS.isdisjoint(words(profile.name).split())
+
+
+def value_of(column: Column, profile: ColumnProfile, *, is_grouped: bool = False, source_is_major: bool = False) -> Any:
     """Give the mapping's entry for a canonical column: a source column's name, or keys and values.
 
     Parameters
     ----------
     is_grouped
         Whether several rows of the source are put together, so that an expression must say which value it takes.
+    source_is_major
+        Whether any money of the source has decimals: all of it then counts the major unit, if no name says otherwise.
     """
     name = profile.name
     entry: dict[str, Any] = {"from": name}
     sql = _expression(column, profile)
     if sql:
         entry = {"expression": f"any_value({sql})" if is_grouped else sql}
-    if column.kind is Kind.MONEY and profile.is_major:
+    if column.kind is Kind.MONEY and (profile.is_major or (source_is_major and not says_minor(profile))):
         entry["unit"] = "major"
     token = _token(column, profile)
     if token:

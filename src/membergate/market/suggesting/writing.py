@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from membergate.market.declaring import Table
+from membergate.market.declaring import Column, Kind, Table
 from membergate.market.schema import REQUIRED_TABLES, TABLES
 from membergate.market.suggesting.choosing import Choice
 from membergate.market.suggesting.matching import Match
-from membergate.market.suggesting.profiling import SourceProfile
-from membergate.market.suggesting.valuing import quoted, value_of
+from membergate.market.suggesting.profiling import ColumnProfile, SourceProfile
+from membergate.market.suggesting.valuing import quoted, says_minor, value_of
 
 _ASSUMED: dict[str, tuple[Any, str]] = {
     "status": ("paid", "nothing says what became of an order"),
@@ -31,6 +31,7 @@ _WITHIN = {
     "login_id": ("account_id", "logged_in_at"),
 }
 """Ids that exports often lack, and the columns within which rows are numbered to make them."""
+_WHICH_UNIT = "no money of this source has decimals: is it in cents, or is `unit: major` missing?"
 _UNSURE = 0.85
 """Confidence below which a line asks to be looked at."""
 
@@ -109,7 +110,7 @@ def _make_do(section: _Section, column: str, choice: Choice, chosen: dict[str, C
         made = {"expression": f"concat_ws('-', {', '.join(map(quoted, within))}, line_number)"}
         section.columns.insert(0, (column, made, f"rows have no id of their own; a number within {within[0]}"))
     elif column == "total_minor" and choice.repeats and lines is not None and lines.source is choice.source:
-        section.columns.append((column, *_sum(lines)))
+        section.columns.append((column, *_sum(lines, is_major=_is_major(choice, chosen))))
     elif column in _ASSUMED:
         constant, why = _ASSUMED[column]
         section.columns.append((column, {"constant": constant}, f"CHECK: {why}"))
@@ -117,13 +118,26 @@ def _make_do(section: _Section, column: str, choice: Choice, chosen: dict[str, C
         section.missing.append(column)
 
 
-def _sum(lines: Choice) -> tuple[Any, str]:
+def _is_major(choice: Choice, chosen: dict[str, Choice]) -> bool:
+    """Tell whether any money that is taken from a choice's source has decimals: a source counts in one unit."""
+    return any(
+        other.source.column(found.column).is_major
+        for other in chosen.values()
+        if other.source.name == choice.source.name
+        for name, found in other.columns.items()
+        if other.table.column(name).kind is Kind.MONEY
+    )
+
+
+def _sum(lines: Choice, *, is_major: bool) -> tuple[Any, str]:
     """Give the sum of an order's lines as its total."""
     price = lines.source.column(lines.columns["net_price_minor"].column)
     units = lines.columns.get("quantity")
     counted = f"cast({quoted(units.column)} as double) * " if units else ""
     entry = {"expression": f"sum({counted}cast({quoted(price.name)} as double))"}
-    return entry | ({"unit": "major"} if price.is_major else {}), "CHECK: no total found: the sum of the lines"
+    return entry | (
+        {"unit": "major"} if is_major and not says_minor(price) else {}
+    ), "CHECK: no total found: the sum of the lines"
 
 
 def _section(choice: Choice, chosen: dict[str, Choice]) -> _Section:
@@ -134,6 +148,8 @@ def _section(choice: Choice, chosen: dict[str, Choice]) -> _Section:
     is_line = key is not None and table.name == "order_lines" and "order_id" in choice.columns
     if choice.repeats and key is not None and not is_line:
         section.keys["group_by" if is_grouped else "distinct_on"] = key.column
+        if not is_grouped and source.column(key.column).filled < source.column(key.column).rows:
+            section.keys["where"] = f"nullif(trim(cast({quoted(key.column)} as text)), '') is not null"
     if choice.lookup is not None:
         other, (ours, theirs), taken = choice.lookup
         section.keys["lookup"] = {other: {"key": {ours: theirs}, "take": [taken]}}
@@ -148,12 +164,22 @@ def _section(choice: Choice, chosen: dict[str, Choice]) -> _Section:
                 (column.name, made, f"{found.confidence:.2f}: {found.column} counts within an order")
             )
         elif found is not None:
-            value = value_of(column, source.column(found.column), is_grouped=is_grouped)
-            check = "CHECK: " if found.confidence < _UNSURE else ""
-            section.columns.append((column.name, value, f"{check}{found.confidence:.2f}: {'; '.join(found.reasons)}"))
+            profile, is_major = source.column(found.column), _is_major(choice, chosen)
+            value = value_of(column, profile, is_grouped=is_grouped, source_is_major=is_major)
+            section.columns.append((column.name, value, _why(column, profile, found, source_is_major=is_major)))
         elif column.is_required or column.name in _WITHIN:
             _make_do(section, column.name, choice, chosen)
     return section
+
+
+def _why(column: Column, profile: ColumnProfile, found: Match, *, source_is_major: bool) -> str:
+    """Say how sure a line is and why, and what is to be looked at."""
+    reasons, is_unsure = found.reasons, found.confidence < _UNSURE
+    if column.kind is Kind.MONEY and profile.filled and not profile.is_major and not says_minor(profile):
+        is_unsure |= not source_is_major
+        unit = "other money here has decimals, so the unit is the major one" if source_is_major else _WHICH_UNIT
+        reasons = (*reasons, unit)
+    return f"{'CHECK: ' if is_unsure else ''}{found.confidence:.2f}: {'; '.join(reasons)}"
 
 
 def _people(name: str, chosen: dict[str, Choice]) -> _Section | None:
