@@ -157,26 +157,29 @@ def take(record: OperationalRecord, events: Sequence[Any], *, at: datetime) -> l
 
 
 def take_events(workspace: Workspace, file: Path, *, clock: Clock) -> list[EventAnswer]:
-    """Take a file of events, one JSON object a line, into the inbox.
+    """Take a file of events, one JSON object a line, into the inbox; a line that is no JSON is a refused event.
 
     Raises
     ------
     BadInputError
-        If the file cannot be read, or a line of it is no JSON.
+        If the file cannot be read.
     """
-    found = []
+    answers: dict[int, EventAnswer] = {}
+    found: dict[int, Any] = {}
     try:
-        with file.open(encoding="utf-8", newline="\n") as stream:
+        with file.open("rb") as stream:
             lines = stream.readlines()  # not splitlines: texts may hold other separators of lines
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BadInputError(f"the file cannot be read: {error}", where=str(file)) from None
     for number, line in enumerate(lines, 1):
         try:
-            found.append(json.loads(line))
+            found[number] = json.loads(line.decode("utf-8"))
         except (ValueError, RecursionError):
-            raise BadInputError("this line is no JSON", where=f"{file}, line {number}", allowed="one event") from None
+            what, allowed = "this line is no JSON", "one event, in UTF-8"
+            answers[number] = EventAnswer("", "refused", what, f"line {number}", allowed)
     with open_record(workspace) as record:
-        return take(record, found, at=clock())
+        answers |= zip(found, take(record, list(found.values()), at=clock()), strict=True)
+    return [answers[number] for number in sorted(answers)]
 
 
 def _release_if_cancelled(record: OperationalRecord, event: InboxEvent, at: datetime) -> None:

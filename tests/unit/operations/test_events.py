@@ -102,14 +102,16 @@ def test_events_in_any_order_reach_the_warehouse(live: Workspace, shop: Any) -> 
 
 
 def test_a_file_of_events(live: Workspace, shop: Any, tmp_path: Path) -> None:
-    """One object a line; a line that is no JSON is named, and nothing is taken."""
+    """One object a line; a line that is no JSON is refused with its number, and the others are taken."""
     file = tmp_path / "events.jsonl"
-    file.write_text(json.dumps(event("1", "accounts", account("x", shop.now))) + "\n{\n")
-    with pytest.raises(BadInputError, match="no JSON") as caught:
-        take_events(live, file, clock=shop.clock)
-    assert caught.value.where.endswith("line 2")
-    file.write_text(json.dumps(event("1", "accounts", account("x", shop.now))) + "\n")
-    assert [a.state for a in take_events(live, file, clock=shop.clock)] == ["accepted"]
+    one, other = (json.dumps(event(name, "accounts", account(name, shop.now))).encode() for name in ("1", "2"))
+    file.write_bytes(b"\n".join((one, b"{", b"\xff", other)) + b"\n")
+    answers = take_events(live, file, clock=shop.clock)
+    assert [a.state for a in answers] == ["accepted", "refused", "refused", "accepted"]
+    assert [(a.what, a.where) for a in answers[1:3]] == [("this line is no JSON", f"line {n}") for n in (2, 3)]
+    assert [a.state for a in take_events(live, file, clock=shop.clock)][::3] == ["duplicate", "duplicate"]
+    file.write_text("{\n")
+    assert [a.state for a in take_events(live, file, clock=shop.clock)] == ["refused"]
 
 
 def test_no_column_of_a_senders_own_stops_a_load(live: Workspace, shop: Any) -> None:
