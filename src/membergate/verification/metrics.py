@@ -16,7 +16,10 @@ from membergate.verification.ranking import (
     EqualLeakage,
     Ranking,
     average_precision,
+    gini,
+    kolmogorov_smirnov,
     measure_equal_leakage,
+    partial_auc,
     roc_auc,
 )
 from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Flags, Floats, Text, is_among
@@ -154,6 +157,9 @@ class Metrics:
     deployed: tuple[Deployed, ...]
     equal_leakage: EqualLeakage
     roc_auc: Measurement
+    gini: Measurement
+    kolmogorov_smirnov: Measurement
+    partial_auc: Measurement
     average_precision: Measurement
     average_precision_all_grades: Measurement
     calibration: Calibration
@@ -197,6 +203,9 @@ def measure(sample: EvaluationSample, bootstrap: OperatorBootstrap, *, level: fl
             level=level,
         ),
         roc_auc=ranking.measure("roc_auc", roc_auc, bootstrap, level=level),
+        gini=ranking.measure("gini", gini, bootstrap, level=level),
+        kolmogorov_smirnov=ranking.measure("kolmogorov_smirnov", kolmogorov_smirnov, bootstrap, level=level),
+        partial_auc=ranking.measure("partial_auc", partial_auc, bootstrap, level=level),
         average_precision=ranking.measure("average_precision", average_precision, bootstrap, level=level),
         average_precision_all_grades=everyone.measure(
             "average_precision_l0_l3_l4",

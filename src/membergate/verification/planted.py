@@ -93,8 +93,11 @@ class RingRow:
         Share of accounts that identity resolution joins with another of the ring.
     units_let_in
         Planted units an account and month that come in with full benefits.
+    units_on_trial
+        Planted units an account and month that are asked for on trial; the trial's caps let in fewer.
     cost_per_unit_minor
-        What a unit let in costs the attacker beside its price, spread over a year; None where none comes in.
+        What a unit with full benefits costs the attacker beside its price, spread over a year; None where none comes
+        in.
     """
 
     attack: Attack
@@ -104,6 +107,7 @@ class RingRow:
     kept_out: Measurement
     merged: Measurement
     units_let_in: float
+    units_on_trial: float
     cost_per_unit_minor: float | None
 
 
@@ -226,7 +230,8 @@ def planted_controls(report: PlantedReport) -> tuple[Control, ...]:
 def _ring_row(planted: Planted, attack: Attack, row: tuple[Measurement, ...], orders_per_month: float) -> RingRow:
     of_attack = planted.scenario == attack.name
     caught, kept_out, merged, _ = row
-    units = attack.units_per_order * orders_per_month * (1 - (caught.value or 0.0))
+    asked = attack.units_per_order * orders_per_month
+    units = asked * (1 - (caught.value or 0.0))
     return RingRow(
         attack=attack,
         rings=len(np.unique(planted.group[of_attack])),
@@ -235,5 +240,6 @@ def _ring_row(planted: Planted, attack: Attack, row: tuple[Measurement, ...], or
         kept_out=replace(kept_out, name=f"{attack.name}_kept_out"),
         merged=merged,
         units_let_in=units,
+        units_on_trial=asked * max((caught.value or 0.0) - (kept_out.value or 0.0), 0.0),
         cost_per_unit_minor=attack.cost_minor / (12 * units) if units > 0 else None,
     )

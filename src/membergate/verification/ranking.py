@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 CURVE_POINTS = 33
+MOST_ALARMS = 0.01
+"""Share of genuine applicants up to which `partial_auc` looks: a door works where false alarms are few."""
 LEAST_MERCHANTS = 20
 LEAST_STRICT_LEAKS = 2
 """Operators with a merchant in the sample, and of these whom the strict rule admits in full, below which genuine
@@ -106,6 +108,38 @@ def roc_auc(merchant: Floats, genuine: Floats) -> Floats:
     """Probability that a merchant scores above a genuine applicant, ties counting half; (b, t) masses -> (b,)."""
     below = np.cumsum(genuine, axis=1) - genuine / 2
     return ratio((merchant * below).sum(axis=1), merchant.sum(axis=1) * genuine.sum(axis=1))
+
+
+def gini(merchant: Floats, genuine: Floats) -> Floats:
+    """Twice the area under the ROC curve, less 1; (b, t) masses -> (b,)."""
+    return 2 * roc_auc(merchant, genuine) - 1
+
+
+def kolmogorov_smirnov(merchant: Floats, genuine: Floats) -> Floats:
+    """Largest distance between the shares of genuine applicants and of merchants up to a score; (b, t) -> (b,)."""
+    caught, alarms = _roc(merchant, genuine)
+    apart: Floats = (caught - alarms).max(axis=1)
+    return apart
+
+
+def partial_auc(merchant: Floats, genuine: Floats) -> Floats:
+    """Mean share of merchants caught while at most `MOST_ALARMS` of genuine applicants are; (b, t) masses -> (b,)."""
+    caught, alarms = _roc(merchant, genuine)
+    steps, gains = np.diff(alarms, axis=1), np.diff(caught, axis=1)
+    within = np.diff(np.minimum(alarms, MOST_ALARMS), axis=1)
+    part = np.divide(within, steps, out=np.ones_like(steps), where=steps > 0)
+    area: Floats = (within * (caught[:, :-1] + part * gains / 2)).sum(axis=1)
+    # NaN on either side must not become 0 by way of an empty step.
+    return np.where(np.isfinite(caught[:, -1] + alarms[:, -1]), area / MOST_ALARMS, np.nan)
+
+
+def _roc(merchant: Floats, genuine: Floats) -> tuple[Floats, Floats]:
+    """Give shares of merchants and of genuine applicants from each score on, riskiest first, from 0: (b, t + 1)."""
+    sides = []
+    for mass in (merchant, genuine):
+        above = np.cumsum(np.pad(mass[:, ::-1], ((0, 0), (1, 0))), axis=1)
+        sides.append(ratio(above, np.broadcast_to(above[:, -1:], above.shape)))
+    return sides[0], sides[1]
 
 
 def average_precision(merchant: Floats, genuine: Floats) -> Floats:

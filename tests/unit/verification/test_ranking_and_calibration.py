@@ -6,16 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
 
 from membergate.verification.bootstrap import OperatorBootstrap
 from membergate.verification.calibration import measure_calibration
 from membergate.verification.metrics import Metrics, measure
 from membergate.verification.ranking import (
     LEAST_MERCHANTS,
+    MOST_ALARMS,
     Frontier,
     Ranking,
     average_precision,
+    gini,
+    kolmogorov_smirnov,
+    partial_auc,
     roc_auc,
     threshold_at_leakage,
 )
@@ -44,6 +48,32 @@ def test_ordering_agrees_with_scikit_learn(market: EvaluationSample, decimals: i
     given = (market.is_merchant[rows], score[rows])
     assert roc_auc(*masses)[0] == pytest.approx(roc_auc_score(*given, sample_weight=weight[rows]))
     assert average_precision(*masses)[0] == pytest.approx(average_precision_score(*given, sample_weight=weight[rows]))
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 9])
+def test_separation_agrees_with_scikit_learn(market: EvaluationSample, decimals: int) -> None:
+    """Gini, Kolmogorov-Smirnov and the partial area are read off scikit-learn's ROC curve, weighted, with ties."""
+    rows = market.rate_weight > 0
+    score, weight, is_merchant = (
+        market.risk_score.round(decimals)[rows],
+        market.rate_weight[rows],
+        market.is_merchant[rows],
+    )
+    masses = Ranking.of(score, is_merchant, weight).masses(np.ones((1, len(score))))
+    alarms, caught, _ = roc_curve(is_merchant, score, sample_weight=weight, drop_intermediate=False)
+    assert gini(*masses)[0] == pytest.approx(2 * roc_auc_score(is_merchant, score, sample_weight=weight) - 1)
+    assert kolmogorov_smirnov(*masses)[0] == pytest.approx((caught - alarms).max())
+    standardised = roc_auc_score(is_merchant, score, sample_weight=weight, max_fpr=MOST_ALARMS)
+    least, most = MOST_ALARMS**2 / 2, MOST_ALARMS
+    area = (2 * standardised - 1) * (most - least) + least  # McClish
+    assert partial_auc(*masses)[0] == pytest.approx(area / MOST_ALARMS)
+
+
+def test_separation_needs_both_sides() -> None:
+    """Without merchants or without genuine applicants nothing is told apart."""
+    some, none = np.array([[1.0, 2.0]]), np.zeros((1, 2))
+    for masses in ((some, none), (none, some)):
+        assert all(np.isnan(statistic(*masses)[0]) for statistic in (gini, kolmogorov_smirnov, partial_auc))
 
 
 def test_brier_score_agrees_with_scikit_learn(market: EvaluationSample, figures: Metrics) -> None:

@@ -49,6 +49,8 @@ def test_recall_is_counted_by_ring() -> None:
     assert 0.5 < naive.caught.low < 0.9  # ten rings, not forty accounts
     assert (careful.rings, careful.accounts, careful.caught.value) == (10, 40, 0.0)
     assert careful.units_let_in == pytest.approx(8.0)
+    assert careful.units_on_trial == 0.0
+    assert planted(careful_caught=True, lost=0).rings[1].units_on_trial == pytest.approx(8.0)
     assert careful.cost_per_unit_minor == pytest.approx(70_000 / (12 * 8.0))
 
 
