@@ -38,6 +38,7 @@ def test_from_an_export_to_features(run: CommandLine, tmp_path: Path) -> None:
     assert next(table for table in found["tables"] if table["table"] == "orders")["if_there"] == []
 
     _, out, _ = run("features", "list", "--workspace", tmp_path / "shop", "--json")
+    assert [feature["id"] for feature in json.loads(out)][:3] == ["A1", "A2", "A3"]
     listed = {feature["id"]: feature["missing"] for feature in json.loads(out)}
     assert listed == {feature["id"]: feature["missing"] for feature in found["features"]}
 

@@ -133,6 +133,16 @@ def test_missing_market_folder(run: CommandLine, tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_a_feature_is_titled_by_its_id(run: CommandLine, tmp_path: Path) -> None:
+    """However it was typed, and features are listed from A1 on, E10 after E9."""
+    code, out, _ = run("features", "show", "a2", "--workspace", tmp_path / "none")
+    assert (code, out.split()[0]) == (0, "A2")
+    _, out, _ = run("features", "list", "--json", "--workspace", tmp_path / "none")
+    ids = [feature["id"] for feature in json.loads(out)]
+    assert ids == sorted(ids, key=lambda name: (name[0], int(name[1:])))
+    assert ids[ids.index("E9") + 1] == "E10"
+
+
 def test_unknown_feature_as_json(run: CommandLine) -> None:
     """With --json an error is one JSON document on the standard output, with its stable code."""
     code, out, err = run("features", "show", "Z9", "--json")

@@ -162,7 +162,7 @@ def show_feature(
         shown |= {"observed": f"{here.observed} of {here.accounts} accounts"}
         shown |= {"distribution": "  ".join(f"{q:.0%} {v:.4g}" for q, v in here.quantiles.items())}
         shown |= {"separating power": _power(here.power)}
-    print_table(f"{feature_id}", ("", ""), shown.items())
+    print_table(feature_id.upper(), ("", ""), shown.items())
     for engine, text in statements.items():
         say(f"\n-- {engine}\n{text}")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from membergate.learning.features import availability
+from membergate.learning.features import availability, place_in_lists
 from membergate.market.declaring import Table
 from membergate.market.mapping import Mapping, find_mapping, load_mapping
 from membergate.market.schema import TABLES
@@ -61,7 +61,7 @@ class Coverage:
     mapping
         The mapping's file or name.
     tables, features
-        In the order of the schema and of the catalogue.
+        In the order of the schema, and from A1 on.
     """
 
     mapping: str
@@ -110,7 +110,7 @@ def _coverage(
     tables = (_table(rules, table, columns.get(table.name, ()), is_loaded=is_loaded) for table in TABLES.values())
     features = (
         FeatureCoverage(entry.feature.id, entry.feature.name, entry.missing, entry.improved_by)
-        for entry in availability(columns)
+        for entry in sorted(availability(columns), key=lambda entry: place_in_lists(entry.feature.id))
     )
     return Coverage(name, tuple(tables), tuple(features))
 

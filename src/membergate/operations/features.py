@@ -23,6 +23,7 @@ from membergate.learning.features import (
     evidence_name,
     fit_norms,
     needs,
+    place_in_lists,
 )
 from membergate.learning.features.compiler import Compiler
 from membergate.learning.features.computation import named_measures
@@ -52,9 +53,11 @@ class CatalogueEntry:
 
 
 def catalogue(workspace: Workspace) -> tuple[CatalogueEntry, ...]:
-    """List every feature with what this workspace's data lacks for it."""
+    """List every feature, from A1 on, with what this workspace's data lacks for it."""
+    features = sorted(CATALOGUE.values(), key=lambda feature: place_in_lists(feature.id))
     if not workspace.warehouse_folder.exists():
-        return tuple(CatalogueEntry(f.id, f.name, f.unit, "unknown", ()) for f in CATALOGUE.values())
+        return tuple(CatalogueEntry(f.id, f.name, f.unit, "unknown", ()) for f in features)
+    found = {entry.feature.id: entry for entry in availability(workspace.warehouse().columns())}
     return tuple(
         CatalogueEntry(
             entry.feature.id,
@@ -63,7 +66,7 @@ def catalogue(workspace: Workspace) -> tuple[CatalogueEntry, ...]:
             "computable" if entry.is_computable else "not computable",
             tuple(entry.missing),
         )
-        for entry in availability(workspace.warehouse().columns())
+        for entry in (found[feature.id] for feature in features)
     )
 
 

@@ -5,7 +5,7 @@ windows and the joins are the compiler's, so an expression cannot see the future
 feature of a grain. Start with `CATALOGUE`, `availability`, `fit_norms` and `compute`.
 """
 
-from membergate.learning.features.catalogue import CATALOGUE, LEARNED, STARTER, availability
+from membergate.learning.features.catalogue import CATALOGUE, LEARNED, STARTER, availability, place_in_lists
 from membergate.learning.features.computation import compute
 from membergate.learning.features.declaration import Feature, Measure, Shrinkage, evidence_name
 from membergate.learning.features.lineage import Availability, needs, uses
@@ -32,5 +32,6 @@ __all__ = [
     "evidence_name",
     "fit_norms",
     "needs",
+    "place_in_lists",
     "uses",
 ]

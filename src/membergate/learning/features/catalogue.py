@@ -45,6 +45,11 @@ LEARNED = (
 """The features that a model learns from where nothing else is said; each further one must have shown its worth."""
 
 
+def place_in_lists(feature_id: str) -> tuple[str, int]:
+    """Give what lists sort features by: A1, A2, … E9, E10. Models keep the catalogue's own order."""
+    return feature_id[0], int(feature_id[1:])
+
+
 def availability(columns: Columns) -> tuple[Availability, ...]:
     """Say for every feature whether it can be computed from these columns, and what is missing.
 
