@@ -22,7 +22,7 @@ HELP = [
     ["--version"],
     ["--help"],
     *([name, "--help"] for name in ("demo", "simulate", "ingest", "learn", "verify", "publish", "monitor")),
-    *([name, "--help"] for name in ("admit", "explain", "serve", "features", "replay")),
+    *([name, "--help"] for name in ("admit", "explain", "serve", "features", "replay", "operators")),
     *([name, "--help"] for name in ("audit", "keys", "order", "sweep", "appeals", "events", "record", "webhooks")),
     *(["features", name, "--help"] for name in ("list", "show", "compute")),
     *(["map", name, "--help"] for name in ("list", "coverage", "suggest")),

@@ -106,6 +106,10 @@ def test_the_whole_cycle_from_the_command_line(market: Path, tmp_path: Path, com
     told = command("explain", decided[0].account_id, *place)
     assert decided[0].account_id in told
     assert "Evidence" in told
+    assert "has not applied" not in told
+    everybody = set(pq.read_table(market / "accounts.parquet")["account_id"].to_pylist())
+    others = sorted(everybody - set(pq.read_table(market / "applications.parquet")["account_id"].to_pylist()))
+    assert "has not applied: so it would be decided if it applied then" in command("explain", others[0], *place)
 
 
 def aware_of(instant: datetime) -> datetime:

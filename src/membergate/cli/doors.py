@@ -120,6 +120,8 @@ def explain(
 def _print_explanation(told: Explanation) -> None:
     decision = told.decision
     say(f"{decision.account_id}: {decision.disposition.value}, as of {format_instant(decision.as_of)}")
+    if decision.application_id is None:
+        say("this account has not applied: so it would be decided if it applied then")
     say(f"reasons: {', '.join(decision.reason_codes) or 'none'}")
     say(f"model {decision.model_version}, policy {decision.policy_version}")
     _print_ways_out(told)

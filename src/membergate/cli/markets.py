@@ -161,10 +161,13 @@ def show_feature(
     if here is not None:
         shown |= {"observed": f"{here.observed} of {here.accounts} accounts"}
         shown |= {"distribution": "  ".join(f"{q:.0%} {v:.4g}" for q, v in here.quantiles.items())}
-        shown |= {"separating power": _power(here.power)}
+        shown |= {"separating power": _OF_LABELS if here.is_of_labels else _power(here.power)}
     print_table(feature_id.upper(), ("", ""), shown.items())
     for engine, text in statements.items():
         say(f"\n-- {engine}\n{text}")
+
+
+_OF_LABELS = "not measured: the feature is made of labels, and would measure itself"
 
 
 def _power(power: Power | None) -> str:

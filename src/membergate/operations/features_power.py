@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from membergate.domain.labels import Label, LabelGrade
-from membergate.learning.features import availability, fit_norms
+from membergate.domain.labels import EVALUATING_GRADES, Label
+from membergate.learning.features import CATALOGUE, availability, fit_norms, needs, uses
+from membergate.learning.features.lineage import measures_of
 from membergate.operations.history import History
 
-EVALUATING = frozenset({LabelGrade.L0, LabelGrade.L3, LabelGrade.L4})
-"""Grades of labels that may measure anything."""
 FEWEST_LABELLED = 5
 """With fewer operators on either side no power is stated."""
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -60,7 +59,9 @@ class Portrait:
     quantiles
         Share -> value.
     power
-        None where too few operators are labelled.
+        None where too few operators are labelled, or the feature is made of labels.
+    is_of_labels
+        Whether the feature itself reads labels: held against labels it would measure itself.
     """
 
     as_of: datetime
@@ -68,6 +69,7 @@ class Portrait:
     observed: int
     quantiles: dict[float, float]
     power: Power | None
+    is_of_labels: bool
 
 
 def portrait(history: History, feature: str, *, as_of: datetime | None = None) -> Portrait | None:
@@ -99,19 +101,24 @@ def portrait(history: History, feature: str, *, as_of: datetime | None = None) -
     values = history.features(spine, operators, norms, (feature,)).values[:, 0]
     seen = values[np.isfinite(values)]
     quantiles = {q: float(v) for q, v in zip(QUANTILES, np.quantile(seen, QUANTILES), strict=True)} if len(seen) else {}
-    known = _of_operators(values, spine.account_ids, operators.operator_ids, history.labels(instant))
-    return Portrait(instant, len(values), len(seen), quantiles, power_of(*known))
+    measures = measures_of(CATALOGUE[feature])
+    is_of_labels = any(column.startswith("labels.") for column in needs(measures) | uses(measures))
+    labels = [label for label in history.labels(instant) if label.grade in EVALUATING_GRADES]
+    known = _of_operators(values, spine.account_ids, operators.operator_ids, labels)
+    power = None if is_of_labels else power_of(*known)
+    return Portrait(instant, len(values), len(seen), quantiles, power, is_of_labels)
 
 
 def _of_operators(
     values: NDArray[np.float64], accounts: NDArray[Any], operators: NDArray[Any], labels: Sequence[Label]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the mean value of each labelled operator: merchants', genuine ones'."""
+    """Give the mean value of each labelled operator: merchants', genuine ones'. An account's latest label counts."""
     row = {account: place for place, account in enumerate(accounts.tolist())}
     sides: dict[str, list[tuple[bool, float]]] = {}
-    for label in labels:
+    latest = {label.subject_id: label for label in sorted(labels, key=lambda label: label.decided_at)}
+    for label in latest.values():
         place = row.get(label.subject_id) if label.subject_type == "account" else None
-        if label.grade in EVALUATING and place is not None and np.isfinite(values[place]):
+        if place is not None and np.isfinite(values[place]):
             sides.setdefault(str(operators[place]), []).append((label.is_merchant, float(values[place])))
     merchants = [np.mean([v for _, v in found]) for found in sides.values() if any(is_bad for is_bad, _ in found)]
     genuine = [np.mean([v for _, v in found]) for found in sides.values() if not any(is_bad for is_bad, _ in found)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from membergate.domain.errors import UnknownSubjectError
+from membergate.domain.instants import utc
+from membergate.domain.labels import Label, LabelGrade
 from membergate.learning.features import CATALOGUE
 from membergate.operations.features import statements_of
-from membergate.operations.features_power import power_of
+from membergate.operations.features_power import _of_operators, power_of
 
 
 @pytest.mark.parametrize("feature", ["A2", "H7", "E5"])
@@ -42,6 +46,16 @@ def test_power_is_the_area_under_the_curve() -> None:
         assert found is not None
         hits += found.low <= 0.76025 <= found.high  # the normal distribution function of 1 / sqrt(2)
     assert 0.9 <= hits / 300 <= 0.99
+
+
+def test_an_upheld_appeal_takes_a_label_back() -> None:
+    """An account's latest label counts, as everywhere."""
+    proof = Label("account", "a", True, LabelGrade.L4, "proof", utc(2025, 5, 1))
+    appeal = replace(proof, is_merchant=False, grade=LabelGrade.L0, decided_at=utc(2025, 6, 1))
+    names = np.array(["a"])
+    for labels in ([proof, appeal], [appeal, proof]):
+        merchants, genuine = _of_operators(np.array([3.0]), names, names, labels)
+        assert (len(merchants), genuine.tolist()) == (0, [3.0])
 
 
 def test_too_few_labels_state_no_power() -> None:
