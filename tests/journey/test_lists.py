@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +26,22 @@ from membergate.operations.lists import NewEntry, add_entry
 from membergate.operations.opening import open_record
 from membergate.operations.policies import read_policy, store_policy
 from membergate.operations.workspace import Live, Workspace
+from membergate.service.desks import desks_of
 
 if TYPE_CHECKING:
     from tests.journey.conftest import CommandLine
 
 Clock = Callable[[], datetime]
 HOUR = timedelta(hours=1)
+
+
+REMEMBERING = """
+name: remembering
+version: "1"
+description: Watches everyone for a month.
+rules:
+  - {id: all, purpose: Remembers., when: operator_accounts >= 1, reason: SEEN, watch: {days: 30}}
+"""
 
 
 @pytest.fixture
@@ -97,14 +108,7 @@ def test_the_desk_follows_the_lists_as_they_change(open_door: Workspace, still_c
 
 def test_a_rules_hit_is_remembered(open_door: Workspace, tmp_path: Path) -> None:
     """Decisions kept twice enter each operator once; what would be over by now is not entered."""
-    text = """
-name: remembering
-version: "1"
-description: Watches everyone for a month.
-rules:
-  - {id: all, purpose: Remembers., when: operator_accounts >= 1, reason: SEEN, watch: {days: 30}}
-"""
-    (tmp_path / "p.yaml").write_text(text)
+    (tmp_path / "p.yaml").write_text(REMEMBERING)
     policy = read_policy(tmp_path / "p.yaml")
     history = History(open_door.warehouse())
     desk = live_desk(open_door, history)
@@ -121,6 +125,23 @@ rules:
         listed = record.lists.entries()
     assert {entry.source for entry in listed} == {"rule:all"}
     assert {entry.decision_id for entry in listed} == {decision.decision_id for decision in decided}
+
+
+def test_a_service_that_starts_enters_what_a_crash_left_out(open_door: Workspace, tmp_path: Path) -> None:
+    """Decisions stood on record without their entries; whoever takes over from running desks looks at nothing again."""
+    (tmp_path / "p.yaml").write_text(REMEMBERING)
+    policy = read_policy(tmp_path / "p.yaml")
+    live = open_door.required_live()
+    open_door.set_live(Live(live.model_version, store_policy(open_door, policy), live.published_at))
+    history = History(open_door.warehouse())
+    decided = live_desk(open_door, history).decide_window(aware(history.applications().submitted_at[-5]))
+    with open_record(open_door) as record:
+        record.record(decided)
+        desks = desks_of(open_door, history, record, lambda: decided[-1].as_of + HOUR)
+        assert {entry.decision_id for entry in record.lists.entries()} == {one.decision_id for one in decided}
+        record.record([replace(decided[0], decision_id="d-later", account_id="another")])
+        desks_of(open_door, history, record, lambda: decided[-1].as_of + HOUR, before=desks)
+        assert len(record.lists.entries()) == len(decided)
 
 
 def test_the_command_line_keeps_lists(run: CommandLine, open_door: Workspace, tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from membergate.domain.disposition import HOLDERS
+from membergate.domain.labels import latest_reviews
 from membergate.operations.admit import Admitted, admit
 from membergate.operations.history import History, aware
 from membergate.operations.policies import read_policy, shipped_policy, store_policy
-from membergate.operations.replay import known_reviews, replay
+from membergate.operations.replay import replay
 from membergate.operations.workspace import Live, Workspace
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def test_the_policy_that_decided_changes_nothing(workspace: Workspace, decided: 
     assert everyone.genuine + everyone.merchants > 0
     assert everyone.leakage_before == everyone.leakage_after
     history = History(workspace.warehouse())
-    reviews = known_reviews(history.labels(history.last_instant))
+    reviews = latest_reviews(history.labels(history.last_instant))
     let_in = [d for d in decided.decisions if d.disposition in HOLDERS and d.account_id in reviews]
-    weights = np.array([reviews[d.account_id][1] for d in let_in])
-    leaked = np.array([reviews[d.account_id][0] for d in let_in])
+    weights = np.array([1 / (reviews[d.account_id].propensity or 1.0) for d in let_in])
+    leaked = np.array([reviews[d.account_id].is_merchant for d in let_in])
     found_leakage = everyone.leakage_after
     assert len(let_in) > 10
     assert found_leakage.value == pytest.approx(float(np.average(leaked, weights=weights)))

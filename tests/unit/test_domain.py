@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition, severity, strictest
 from membergate.domain.errors import BadInputError, RefusedError
 from membergate.domain.instants import format_instant, parse_instant, utc
+from membergate.domain.labels import Label, LabelGrade, latest_reviews
 
 
 def test_an_error_says_what_where_what_is_allowed_and_the_next_step() -> None:
@@ -66,3 +68,16 @@ def test_the_strictest_wins_on_every_ladder() -> None:
         assert strictest((), checkpoint) is ladder[0]
     with pytest.raises(ValueError, match="not in"):
         severity(Disposition.HOLD_ORDER, Checkpoint.ADMISSION)
+
+
+def test_the_latest_review_by_chance_counts_in_any_order() -> None:
+    """Reviews without a known chance, of operators, and of other grades are none; of two the later one counts."""
+    first = Label("account", "a", True, LabelGrade.L3, "reviewer", utc(2025, 5, 1), 0.25)  # a merchant
+    later = replace(first, is_merchant=False, decided_at=utc(2025, 6, 1))
+    others = [
+        replace(later, decided_at=utc(2025, 7, 1), propensity=None),
+        replace(later, decided_at=utc(2025, 7, 1), grade=LabelGrade.L4),
+        replace(later, decided_at=utc(2025, 7, 1), subject_type="operator"),
+    ]
+    for labels in ([first, later, *others], [*others, later, first]):
+        assert latest_reviews(labels) == {"a": later}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -56,3 +57,19 @@ class Label:
     source: str
     decided_at: datetime
     propensity: float | None = None
+
+
+def latest_reviews(labels: Iterable[Label]) -> dict[str, Label]:
+    """Give each account's latest review by a known chance, by account: what unbiased rates are made of.
+
+    Parameters
+    ----------
+    labels
+        In any order; of two at one instant the one whose source comes later in the alphabet counts.
+    """
+    drawn = [
+        label
+        for label in labels
+        if label.grade is SAMPLED_GRADE and label.propensity is not None and label.subject_type == "account"
+    ]
+    return {label.subject_id: label for label in sorted(drawn, key=lambda label: (label.decided_at, label.source))}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from membergate.domain.disposition import HOLDERS, Checkpoint
-from membergate.domain.labels import SAMPLED_GRADE, Label
+from membergate.domain.labels import Label, latest_reviews
 from membergate.operations.history import History
 from membergate.operations.workspace import Workspace
 from membergate.store import open_store
@@ -46,11 +46,7 @@ def explored(workspace: Workspace, history: History) -> tuple[SelectiveEstimates
                 known = first.get(row["account_id"])
                 if known is None or row["as_of"] < known["as_of"]:
                     first[row["account_id"]] = row
-    reviews = {
-        label.subject_id: label
-        for label in history.labels(history.last_instant)
-        if label.grade is SAMPLED_GRADE and label.propensity is not None and label.subject_type == "account"
-    }
+    reviews = latest_reviews(history.labels(history.last_instant))
     decisions = [first[account] for account in sorted(first)]
     sample, is_refused = _sample(decisions, reviews)
     if int(sample.is_seen.sum()) < FEWEST_SEEN:

@@ -11,7 +11,7 @@ from membergate.deciding.policy import Policy
 from membergate.domain.disposition import HOLDERS, Checkpoint
 from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import format_instant
-from membergate.domain.labels import SAMPLED_GRADE, Label
+from membergate.domain.labels import Label, latest_reviews
 from membergate.learning.model import load_model
 from membergate.operations.history import History
 from membergate.operations.policies import live_policy, policy_file_name
@@ -84,11 +84,7 @@ def monitor(
     live = workspace.required_live()
     history = history or History(workspace.warehouse())
     end = until or history.last_instant
-    reviews = {
-        label.subject_id: label
-        for label in history.labels(end)
-        if label.grade is SAMPLED_GRADE and label.propensity is not None and label.subject_type == "account"
-    }
+    reviews = latest_reviews(history.labels(end))
     path = workspace.root / "monitor" / f"{live.model_version}--{live.policy_file.removesuffix('.yaml')}.json"
     policy, given = live_policy(workspace), terms or Terms()
     before = _resumed(path.name, read_json(path))

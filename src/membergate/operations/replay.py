@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from membergate.deciding.policy import Policy
 from membergate.domain.disposition import HOLDERS, LADDERS, Checkpoint
 from membergate.domain.errors import NotEnoughDataError
-from membergate.domain.labels import SAMPLED_GRADE, Label
+from membergate.domain.labels import latest_reviews
 from membergate.domain.measurement import Measurement
 from membergate.operations.history import History
 from membergate.operations.list_rates import known_truth
@@ -143,7 +143,7 @@ def replay(
     """
     history = History(workspace.warehouse())
     labels = history.labels(history.last_instant)
-    replayer = Replayer(policy, Checkpoint.ADMISSION, known_truth(labels), known_reviews(labels))
+    replayer = Replayer(policy, Checkpoint.ADMISSION, known_truth(labels), latest_reviews(labels))
     compared, disagreeing = 0, list[str]()
     with open_record(workspace) as record:
         names = policy.reads_at[Checkpoint.ADMISSION]
@@ -229,12 +229,3 @@ def _leakage(replayer: Replayer, let_in: str, among: str, index: int | None) -> 
     low, high = (None, None) if value is None else clopper_pearson(value, effective, LEVEL)
     method = "reviews by chance (L3), weighed by their chance; Clopper-Pearson on the effective number of operators"
     return Measurement("leakage", value, low, high, LEVEL, "ratio", int(accounts), operators, method)
-
-
-def known_reviews(labels: Iterable[Label]) -> dict[str, tuple[bool, float]]:
-    """Give what reviews by chance found of accounts, and 1 / the chance of each; the latest review counts."""
-    drawn = sorted(
-        (label for label in labels if label.grade is SAMPLED_GRADE and label.subject_type == "account"),
-        key=lambda label: label.decided_at,
-    )
-    return {label.subject_id: (label.is_merchant, 1 / label.propensity) for label in drawn if label.propensity}

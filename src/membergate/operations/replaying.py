@@ -14,6 +14,7 @@ from membergate.deciding.policy.replay import verdicts_to_duckdb
 from membergate.deciding.policy.verdicts import admissible
 from membergate.domain.disposition import Checkpoint, severity
 from membergate.domain.evidence import Absence, Evidence, EvidenceKind
+from membergate.domain.labels import Label
 from membergate.operations.admission import draw
 from membergate.store import EvidenceColumns, decision_from_record
 
@@ -38,7 +39,7 @@ class Replayer:
     truth
         Who turned out a merchant, by subject type and id.
     reviews
-        By account, what a review by chance found, and 1 / the chance that it was drawn by.
+        Accounts' latest reviews by chance.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Replayer:
         policy: Policy,
         checkpoint: Checkpoint,
         truth: Mapping[tuple[str, str], bool],
-        reviews: Mapping[str, tuple[bool, float]],
+        reviews: Mapping[str, Label],
     ) -> None:
         self.connection = duckdb.connect()
         self.rules = tuple(rule for rule in policy.rules if rule.checkpoint is checkpoint)
@@ -121,7 +122,8 @@ class Replayer:
         failed: list[list[str]] = [[] for _ in heads]
         lacks = [0] * len(heads)
         columns = {name: self._column(name, column, failed, lacks) for name, column in told.values.items()}
-        reviewed = [self._reviews.get(head.account_id, (None, None)) for head in heads]
+        reviews = [self._reviews.get(head.account_id) for head in heads]
+        weights = [1 / review.propensity if review is not None and review.propensity else None for review in reviews]
         merchants = [truth.get(("account", h.account_id), truth.get(("operator", h.operator_id))) for h in heads]
         return pa.table(
             {
@@ -132,8 +134,8 @@ class Replayer:
                 "old": told.dispositions,
                 "lottery": [draw(head.operator_id, self._policy) for head in heads],
                 "is_merchant": pa.array(merchants, pa.bool_()),
-                "weight": pa.array([weight for _, weight in reviewed], pa.float64()),
-                "reviewed_merchant": pa.array([found for found, _ in reviewed], pa.bool_()),
+                "weight": pa.array(weights, pa.float64()),
+                "reviewed_merchant": pa.array([review and review.is_merchant for review in reviews], pa.bool_()),
                 "failed": pa.array(failed, pa.list_(pa.string())),
                 "lacks": pa.array(lacks, pa.int32()),
                 **columns,

@@ -57,7 +57,7 @@ def desks_of(
         If the model was altered.
     """
     desk = live_desk(workspace, history, record=record)
-    if enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
+    if before is None and enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
         desk.lists.refresh()
     lock = lock or Lock()
     ahead = _taken_over(desk, before, lock)

@@ -93,7 +93,7 @@ def answering(master: str) -> Iterator[None]:
     BadInputError
         In place of py4j's errors and of pyspark's.
     """
-    from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped] # noqa: PLC0415 # an extra
+    from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # noqa: PLC0415  # untyped, and an extra
     from pyspark.errors import PySparkException  # noqa: PLC0415 # an extra
 
     try:
