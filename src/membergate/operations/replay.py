@@ -220,8 +220,8 @@ def _one(replayer: Replayer, query: str) -> int:
 def _leakage(replayer: Replayer, let_in: str, among: str, index: int | None) -> Measurement:
     value, effective, operators, accounts = replayer.connection.execute(
         "with by_operator as (select count(*) as n, sum(weight) as weight, "
-        "coalesce(sum(weight) filter (reviewed_merchant), 0) as leaked from latest "
-        f"where weight is not null and {let_in} and {among} group by operator) "
+        "coalesce(sum(weight) filter (is_leak), 0) as leaked from latest join reviewed using (decision_id) "
+        f"where {let_in} and {among} group by operator) "
         "select sum(leaked) / sum(weight), sum(weight) ** 2 / sum(weight ** 2), count(*), coalesce(sum(n), 0) "
         "from by_operator",
         {} if index is None else {"index": index},

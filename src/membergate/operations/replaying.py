@@ -21,14 +21,17 @@ from membergate.store import EvidenceColumns, decision_from_record
 _TYPES = {EvidenceKind.NUMBER: pa.float64(), EvidenceKind.BOOLEAN: pa.bool_(), EvidenceKind.TEXT: pa.string()}
 _MADE = """
 create temp table replayed (
-  decision_id varchar, subject varchar, operator varchar, decided_at timestamptz, old varchar, rung integer,
-  is_merchant boolean, weight double, reviewed_merchant boolean, hits integer[], groups integer[], lacks integer
+  decision_id varchar, subject varchar, decided_at timestamptz, old varchar, rung integer, is_merchant boolean,
+  hits integer[], groups integer[], lacks integer
 )
 """
+_REVIEWED = "create temp table reviewed (decision_id varchar, operator varchar, weight double, is_leak boolean)"
 
 
 class Replayer:
     """Decides recorded decisions again, and gathers what came of it in the table `replayed`.
+
+    Those of accounts that were reviewed by chance stand in the table `reviewed` as well.
 
     Parameters
     ----------
@@ -58,6 +61,7 @@ class Replayer:
         self._rungs: dict[str, int] | None = None
         self._snoozed = {account for rule in policy.rules for account, _ in rule.snoozes}
         self.connection.execute(_MADE)
+        self.connection.execute(_REVIEWED)
 
     def take(self, told: EvidenceColumns) -> None:
         """Decide some decisions again, column by column; those of accounts for which a rule sleeps go one by one."""
@@ -65,6 +69,7 @@ class Replayer:
         for place, as_of in enumerate(told.as_of):
             holding = tuple(overlay.holds(as_of) for overlay in self._policy.overlays)
             by_overlays.setdefault(holding, []).append(place)
+        self._note_reviewed(told)
         table = self._columns(told)
         for places in by_overlays.values():
             some = table if len(places) == len(told) else table.take(pa.array(places))
@@ -75,6 +80,21 @@ class Replayer:
                     "update replayed set rung = $rung where decision_id = $decision_id",
                     {"rung": self._asleep(told, place), "decision_id": head.decision_id},
                 )
+
+    def _note_reviewed(self, told: EvidenceColumns) -> None:
+        found = [(head, review) for head in told.heads if (review := self._reviews.get(head.account_id))]
+        if found:
+            reviews = pa.table(
+                {
+                    "decision_id": [head.decision_id for head, _ in found],
+                    "operator": [head.operator_id for head, _ in found],
+                    "weight": [1 / (review.propensity or 1.0) for _, review in found],
+                    "is_leak": [review.is_merchant for _, review in found],
+                }
+            )
+            self.connection.register("some_reviewed", reviews)
+            self.connection.execute("insert into reviewed select * from some_reviewed")
+            self.connection.unregister("some_reviewed")
 
     def exactly(self, record: Mapping[str, Any]) -> int:
         """Give the rung that the door's own path decides on a record's evidence."""
@@ -111,8 +131,8 @@ class Replayer:
         hits = _indices([f'"hit:{rule.rule_id}"' for rule in self.rules])
         groups = _indices([f"({segment.when.sql})" for segment in self._policy.segments])
         self.connection.execute(
-            "insert into replayed select decision_id, subject, operator, decided_at, old, rung, is_merchant, weight, "
-            f"reviewed_merchant, {hits}, {groups}, lacks from ({verdicts})"
+            f"insert into replayed select decision_id, subject, decided_at, old, rung, is_merchant, {hits}, {groups}, "
+            f"lacks from ({verdicts})"
         )
         self.connection.unregister("evidence")
 
@@ -122,20 +142,15 @@ class Replayer:
         failed: list[list[str]] = [[] for _ in heads]
         lacks = [0] * len(heads)
         columns = {name: self._column(name, column, failed, lacks) for name, column in told.values.items()}
-        reviews = [self._reviews.get(head.account_id) for head in heads]
-        weights = [1 / review.propensity if review is not None and review.propensity else None for review in reviews]
         merchants = [truth.get(("account", h.account_id), truth.get(("operator", h.operator_id))) for h in heads]
         return pa.table(
             {
                 "decision_id": [head.decision_id for head in heads],
                 "subject": [head.application_id or head.order_id or head.decision_id for head in heads],
-                "operator": [head.operator_id for head in heads],
                 "decided_at": pa.array([head.decided_at for head in heads], pa.timestamp("us", tz="UTC")),
                 "old": told.dispositions,
                 "lottery": [draw(head.operator_id, self._policy) for head in heads],
                 "is_merchant": pa.array(merchants, pa.bool_()),
-                "weight": pa.array(weights, pa.float64()),
-                "reviewed_merchant": pa.array([review and review.is_merchant for review in reviews], pa.bool_()),
                 "failed": pa.array(failed, pa.list_(pa.string())),
                 "lacks": pa.array(lacks, pa.int32()),
                 **columns,
