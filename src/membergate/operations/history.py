@@ -158,7 +158,11 @@ class History:
     def __init__(self, warehouse: Warehouse, *, memory_limit: str | None = None) -> None:
         self.warehouse = warehouse
         self.connection: duckdb.DuckDBPyConnection = warehouse.connect(memory_limit=memory_limit)
-        self.links = LinkIndex.build(self.connection)
+
+    @cached_property
+    def links(self) -> LinkIndex:
+        """Who is linked to whom: found once, by the first who asks."""
+        return LinkIndex.build(self.connection)
 
     @classmethod
     def over(cls, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, links: LinkIndex) -> Self:
@@ -168,7 +172,8 @@ class History:
         return history
 
     def apart(self, *, threads: int | None = None) -> History:
-        """Give the same market with a connection of its own, for work beside this one."""
+        """Give the same market with a connection of its own, for work beside this one; links are shared."""
+        _ = self.links
         other = copy(self)
         other.connection = self.warehouse.connect(threads=threads)
         return other

@@ -56,6 +56,7 @@ def desks_of(
     ModelError
         If the model was altered.
     """
+    _ = history.links  # found before anybody is let in
     desk = live_desk(workspace, history, record=record)
     if before is None and enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
         desk.lists.refresh()

@@ -25,7 +25,6 @@ from membergate.market.simulator.scenario import PRESETS, Promotion, Scenario
 _NOT_IN_A_FILE = frozenset({"district"})
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", datetime: "a time"}
 _LARGEST_BYTES = 1_000_000
-_NEXT = NEXT_STEP
 
 
 def read_scenario(path: Path, *, seed: int | None = None, accounts: int | None = None) -> Scenario:
@@ -51,7 +50,7 @@ def read_scenario(path: Path, *, seed: int | None = None, accounts: int | None =
     preset = reader.value(entries.pop("preset"), str, "preset") if "preset" in entries else "tiny"
     if preset not in PRESETS:
         raise BadInputError(
-            f"there is no preset {preset!r}", where=str(path), allowed=", ".join(PRESETS), next_step=_NEXT
+            f"there is no preset {preset!r}", where=str(path), allowed=", ".join(PRESETS), next_step=NEXT_STEP
         )
     base = PRESETS[preset]
     scenario = replace(base, **reader.changes(entries, Scenario, base))
@@ -76,11 +75,11 @@ def _composed(path: Path) -> Node:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "it does not parse"
-        raise BadInputError(f"the scenario is no YAML: {problem}", where=place, next_step=_NEXT) from None
+        raise BadInputError(f"the scenario is no YAML: {problem}", where=place, next_step=NEXT_STEP) from None
     except RecursionError:
-        raise BadInputError("the scenario is nested too deeply", where=str(path), next_step=_NEXT) from None
+        raise BadInputError("the scenario is nested too deeply", where=str(path), next_step=NEXT_STEP) from None
     if root is None:
-        raise BadInputError("the scenario is empty", where=str(path), allowed="preset: tiny", next_step=_NEXT)
+        raise BadInputError("the scenario is empty", where=str(path), allowed="preset: tiny", next_step=NEXT_STEP)
     return root
 
 
@@ -181,7 +180,7 @@ class _Reader:
     def _error(self, node: Node, what: str, allowed: str) -> BadInputError:
         mark = node.start_mark
         place = f"{self._path}, line {mark.line + 1}, column {mark.column + 1}"
-        return BadInputError(what, where=place, allowed=allowed, next_step=_NEXT)
+        return BadInputError(what, where=place, allowed=allowed, next_step=NEXT_STEP)
 
 
 def _instant(given: date) -> datetime:
