@@ -56,10 +56,7 @@ def desks_of(
     ModelError
         If the model was altered.
     """
-    _ = history.links  # found before anybody is let in
-    desk = live_desk(workspace, history, record=record)
-    if before is None and enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
-        desk.lists.refresh()
+    desk = _desk_to_open(workspace, history, record, clock, is_first=before is None)
     lock = lock or Lock()
     ahead = _taken_over(desk, before, lock)
     members = Members(desk, record, lock=lock)
@@ -95,6 +92,17 @@ def desks_of(
         warm=warm,
         memory=desk.kept,
     )
+
+
+def _desk_to_open(
+    workspace: Workspace, history: History, record: OperationalRecord, clock: Clock, *, is_first: bool
+) -> AdmissionDesk:
+    """Set up the desk of what is live, with all that takes long done before anybody is let in."""
+    _ = history.links
+    desk = live_desk(workspace, history, record=record)
+    if is_first and enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
+        desk.lists.refresh()
+    return desk
 
 
 def _taken_over(desk: AdmissionDesk, before: Desks | None, lock: object) -> tuple[str, ...]:
