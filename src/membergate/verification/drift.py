@@ -5,32 +5,45 @@ being a bin of its own. Its size depends on the numbers of rows: with two sample
 (bins - 1) (1/n + 1/m), so that the usual bands of 0.1 and 0.25 call small samples moved and large ones calm. The
 critical value here is that of a permutation test over whole operators; beside it stands the chi-square one, which takes
 accounts as independent. Among many features some exceed their own critical value by chance, so the smallest p-values
-are held against Holm's bounds.
+are held against Holm's bounds. These fall with the number of quantities, and so must the smallest p-value that
+permutations can give; only quantities that chance seldom reached go through all of them. A quantity's p-value is then
+either that of all its permutations, or beyond what fewer than `REACHED` hits give: it is valid where it stops.
 
 References
 ----------
 Yurdakul and Naranjo (2020), Statistical properties of the population stability index,
-doi:10.21314/JRMV.2020.227. Holm (1979), a simple sequentially rejective multiple test procedure.
+doi:10.21314/JRMV.2020.227. Holm (1979), a simple sequentially rejective multiple test procedure. Besag and Clifford
+(1991), Sequential Monte Carlo p-values, doi:10.1093/biomet/78.2.301.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Sides = NDArray[np.float32]
 
 BINS = 10
 PERMUTATIONS = 999
+"""Permutations that every quantity goes through; its critical value stands on them."""
+REACHED = 10
+"""A quantity that chance has reached so often in those goes through no more."""
 ALPHA = 0.05
+FINENESS = 5
+"""The smallest p-value is at most this part of Holm's first bound."""
 FOLK_BANDS = (0.1, 0.25)
 """The bands that are usually quoted, shown for comparison only."""
 _HALF = 0.5
+_CELLS = 4_000_000
+"""Blocks times permutations that are dealt out at once, at most: 16 MB, however many rows there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ class Drift:
     operators
         Operators in all.
     permutations
-        How often periods were dealt out anew.
+        How often periods were dealt out anew for what chance seldom reaches; `PERMUTATIONS` times for the rest.
     """
 
     rows: tuple[DriftRow, ...]
@@ -123,45 +136,101 @@ def measure_drift(
     seed
         Seed of the permutations.
     """
-    sides = _permuted(is_later, operator_ids, np.random.default_rng(seed))
-    found = [_row(name, column, is_later, sides) for name, column in values.items()]
-    bounds = _holm([row[1] for row in found])
+    side, block = _blocks(is_later, operator_ids)
+    quantities = [_Quantity.of(column, block) for column in values.values()]
+    index = _indices(quantities, side[:, None])[:, 0]
+    critical, p_values = _held_against_chance(quantities, index, side, np.random.default_rng(seed))
+    before, now = int((~is_later).sum()), int(is_later.sum())
+    bounds = _holm(p_values.tolist())
     rows = [
-        DriftRow(name, index, critical, chi, p, p <= bound, absent_before, absent_now)
-        for (name, p, index, critical, chi, absent_before, absent_now), bound in zip(found, bounds, strict=True)
+        DriftRow(
+            name=name,
+            index=float(index[at]),
+            critical=float(critical[at]),
+            chi_square_critical=quantities[at].chi_square_critical(before, now),
+            p_value=float(p_values[at]),
+            is_moved=bool(p_values[at] <= bounds[at]),
+            absent_before=_absent(column[~is_later]),
+            absent_now=_absent(column[is_later]),
+        )
+        for at, (name, column) in enumerate(values.items())
     ]
     rows.sort(key=lambda row: (row.name != "risk_score", row.p_value, -row.index / max(row.critical, 1e-12)))
-    later = int(is_later.sum())
-    return Drift(tuple(rows), len(is_later) - later, later, len(np.unique(operator_ids)), PERMUTATIONS)
+    return Drift(tuple(rows), before, now, len(np.unique(operator_ids)), permutations_for(len(quantities)))
 
 
-def _permuted(is_later: NDArray[np.bool_], operator_ids: NDArray[np.str_], generator: np.random.Generator) -> Floats:
-    """Deal periods out anew, shape (permutations, n), blocks of an operator's rows in one period staying together."""
+def permutations_for(quantities: int) -> int:
+    """Count the permutations after which a p-value can be a fifth of Holm's first bound; `PERMUTATIONS` at least.
+
+    Parameters
+    ----------
+    quantities
+        Among how many it must stay significant.
+    """
+    return max(PERMUTATIONS, int(np.ceil(FINENESS * quantities / ALPHA)) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """One quantity's rows, counted by bin and by block: `counts` has shape (bins, blocks)."""
+
+    counts: csr_array
+
+    @classmethod
+    def of(cls, column: Floats, block: Ints) -> Self:
+        codes, bins = _binned(column)
+        ones = np.ones(len(codes), dtype=np.float32)  # exact up to 16 million rows
+        return cls(csr_array((ones, (codes, block)), shape=(bins, int(block.max(initial=-1)) + 1)))
+
+    def index(self, later: Sides) -> Floats:
+        """Give the index where the blocks of which `later` says 1 are the later ones: shape (blocks, k) to (k,)."""
+        now = np.asarray(self.counts @ later, dtype=np.float64).T
+        return population_stability_index(np.asarray(self.counts.sum(axis=1)) - now, now)
+
+    def chi_square_critical(self, before: int, now: int) -> float:
+        """Give the critical value, were rows independent."""
+        degrees = max(self.counts.shape[0] - 1, 1)
+        return float(stats.chi2.ppf(1 - ALPHA, degrees)) * (1 / max(before, 1) + 1 / max(now, 1))
+
+
+def _absent(column: Floats) -> float:
+    return float((~np.isfinite(column)).mean()) if len(column) else 0.0
+
+
+def _indices(quantities: Sequence[_Quantity], later: Sides) -> Floats:
+    return np.stack([each.index(later) for each in quantities])
+
+
+def _blocks(is_later: NDArray[np.bool_], operator_ids: NDArray[np.str_]) -> tuple[Sides, Ints]:
+    """Join an operator's rows of one period to a block: each block's period (1 for the later), each row's block."""
     _, block = np.unique(np.char.add(operator_ids.astype(np.str_), np.where(is_later, "|1", "|0")), return_inverse=True)
-    size = int(block.max(initial=-1)) + 1
-    side = np.zeros(size)
+    side = np.zeros(int(block.max(initial=-1)) + 1, dtype=np.float32)
     side[block] = is_later
-    return np.stack([generator.permutation(side)[block] for _ in range(PERMUTATIONS)])
+    return side, block
 
 
-def _row(
-    name: str, column: Floats, is_later: NDArray[np.bool_], sides: Floats
-) -> tuple[str, float, float, float, float, float, float]:
-    codes, bins = _binned(column)
-    member = np.zeros((len(column), bins))
-    member[np.arange(len(column)), codes] = 1.0
-    everyone = member.sum(axis=0)
-    later = sides @ member
-    null = population_stability_index(everyone - later, later)
-    now = member[is_later].sum(axis=0)
-    index = float(population_stability_index(everyone - now, now))
+def _deals(side: Sides, times: int, generator: np.random.Generator) -> Iterator[Sides]:
+    """Deal periods out to blocks anew, some permutations at a time: shape (blocks, some)."""
+    at_once = max(1, _CELLS // len(side))
+    for first in range(0, times, at_once):
+        some = min(at_once, times - first)
+        yield np.ascontiguousarray(generator.permuted(np.tile(side, (some, 1)), axis=1).T)
+
+
+def _held_against_chance(
+    quantities: Sequence[_Quantity], index: Floats, side: Sides, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Give every quantity's critical value and p-value."""
     # Summing in another order moves the last bits; an index that is equal counts as reached.
-    p = (1 + int((null >= index - 1e-12).sum())) / (len(null) + 1)
-    absent = ~np.isfinite(column)
-    n, m = int((~is_later).sum()), int(is_later.sum())
-    chi = float(stats.chi2.ppf(1 - ALPHA, max(bins - 1, 1))) * (1 / max(n, 1) + 1 / max(m, 1))
-    shares = [float(absent[side].mean()) if side.any() else 0.0 for side in (~is_later, is_later)]
-    return name, p, index, float(np.quantile(null, 1 - ALPHA)), chi, shares[0], shares[1]
+    least = index[:, None] - 1e-12
+    null = np.concatenate([_indices(quantities, deal) for deal in _deals(side, PERMUTATIONS, generator)], axis=1)
+    reached, tried = (null >= least).sum(axis=1), np.full(len(quantities), PERMUTATIONS)
+    rare = np.flatnonzero(reached < REACHED)
+    if len(rare):
+        tried[rare] = permutations_for(len(quantities))
+        for deal in _deals(side, int(tried.max()) - PERMUTATIONS, generator):
+            reached[rare] += (_indices([quantities[at] for at in rare.tolist()], deal) >= least[rare]).sum(axis=1)
+    return np.quantile(null, 1 - ALPHA, axis=1), (1 + reached) / (1 + tried)
 
 
 def _binned(column: Floats) -> tuple[Ints, int]:

@@ -60,7 +60,7 @@ def drift_bars(drift: Drift | None, names: Mapping[str, str]) -> str:
         (
             f"{row.name} {names.get(row.name, '')}".replace("_", " "),
             [(row.critical, critical), (row.index, moved if row.is_moved else calm)],
-            f"p {row.p_value:.3f}",
+            f"p {row.p_value:.2g}",
         )
         for row in shown
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from membergate.verification.drift import measure_drift, population_stability_index
+from membergate.verification.drift import PERMUTATIONS, measure_drift, permutations_for, population_stability_index
 
 N = 600
 IS_LATER = np.arange(N) >= N // 2
@@ -30,6 +31,40 @@ def test_what_moves_is_found_and_what_does_not_is_spared() -> None:
     gone = next(row for row in drift.rows if row.name == "gone")
     assert (gone.absent_before, round(gone.absent_now, 1)) == (0.0, 0.3)
     assert (drift.before, drift.now, drift.operators) == (300, 300, N)
+
+
+def test_one_move_is_found_among_many_quantities() -> None:
+    """With 120 quantities Holm's first bound lies below 1 / 1000: more permutations let a clear move fall below it."""
+    generator = np.random.default_rng(3)
+    values = {f"noise{i}": generator.normal(size=N) for i in range(119)}
+    values["shifted"] = generator.normal(size=N) + IS_LATER
+    drift = measure_drift(values, IS_LATER, ALONE, seed=0)
+    assert [row.name for row in drift.moved] == ["shifted"]
+    assert drift.permutations == permutations_for(120) == 11_999
+    assert drift.moved[0].p_value == pytest.approx(0.05 / 120 / 5)
+    assert all(row.p_value >= 1 / (1 + PERMUTATIONS) for row in drift.rows if row.index < 0.9 * row.critical)
+
+
+def test_p_values_are_valid_where_they_stop() -> None:
+    """Of columns that chance alone moves, a share p at most has a p-value up to p, on either side of the stop.
+
+    600 columns on 120 rows; judged by the exact binomial interval of the share.
+    """
+    generator, rows = np.random.default_rng(4), 120
+    values = {str(i): generator.normal(size=rows) for i in range(600)}
+    drift = measure_drift(values, np.arange(rows) >= rows // 2, np.arange(rows).astype(np.str_), seed=0)
+    p = np.array([row.p_value for row in drift.rows])
+    for level in (0.002, 0.011, 0.05, 0.2, 0.5):
+        hits = stats.binomtest(int((p <= level).sum()), len(p))
+        assert hits.proportion_ci(0.99).low <= level, level
+    assert not drift.moved
+
+
+@pytest.mark.parametrize(("quantities", "least"), [(1, 999), (10, 999), (11, 1_099), (52, 5_199), (1_000, 99_999)])
+def test_permutations_follow_the_quantities(quantities: int, least: int) -> None:
+    """So many that the smallest p-value is at most a fifth of Holm's first bound, and never fewer than 999."""
+    assert permutations_for(quantities) == least
+    assert 1 / (1 + least) <= 0.05 / quantities / 5 * (1 + 1e-12)
 
 
 def test_critical_values_agree_with_chi_square_where_accounts_are_independent() -> None:
