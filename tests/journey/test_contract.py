@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ import pytest
 
 from membergate.domain.disposition import Disposition
 from membergate.domain.instants import format_instant
-from membergate.learning.model import load_model
+from membergate.learning.model import Parts, load_model
 from membergate.market.schema import TABLES
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import History, aware
@@ -92,7 +93,8 @@ def test_the_whole_cycle_from_the_command_line(market: Path, tmp_path: Path, com
     middle, end = (format_instant(aware_of(submitted[int(len(submitted) * part)])) for part in (0.5, 0.9))
     command("ingest", market, *place)
     command("learn", "--as-of", middle, *place)
-    command("verify", *place)
+    measured = json.loads(command("verify", "--ablations", "--json", *place))["report"]["surroundings"]["ablations"]
+    assert {row["name"] for row in measured} == {part.name for part in fields(Parts)}
     command("publish", *place)
     out = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
     for file in out:

@@ -80,6 +80,9 @@ def verify(
     delta: Annotated[float, typer.Option(help="Risk of certifying wrongly, in (0, 1).")] = 0.05,
     reviewer_sensitivity: Annotated[float, typer.Option(help="Share of merchants whom reviews find, in (0, 1].")] = 1.0,
     reviewer_specificity: Annotated[float, typer.Option(help="Share of genuine whom reviews clear, in (0, 1].")] = 1.0,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Learn it again without each of its parts: a learning a part.")
+    ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -106,6 +109,7 @@ def verify(
                 reviewer_sensitivity=reviewer_sensitivity,
                 reviewer_specificity=reviewer_specificity,
             ),
+            is_ablating=ablations,
         )
     if as_json:
         print_json({"report": verified.report, "html": verified.html})

@@ -147,18 +147,6 @@ def usual_sample(history: History, model: IdentificationModel, end: datetime) ->
     )
 
 
-def learned_from(history: History, model: IdentificationModel) -> tuple[FeatureTable, Labelling]:
-    """Give the applications that the model learned from, with the labels that it knew."""
-    past = history.applications(until=model.lineage.trained_until)
-    past = past.take(np.isin(past.account_ids, model.lineage.accounts))
-    by_then = history.links.operators_as_of(model.lineage.as_of)
-    accounts = past.account_ids.tolist()
-    labels = LabelSet(history.labels(model.lineage.as_of)).lay(
-        accounts, [by_then.get(account, account) for account in accounts]
-    )
-    return history.features(past.spine, history.operators(past.spine), model.norms, model.features), labels
-
-
 def _is_unmet(
     applications: Applications, operators: NDArray[np.str_], trained: NDArray[np.str_], model: IdentificationModel
 ) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
-from membergate.learning.features import LEARNED, FeatureTable, Spine, availability, fit_norms
+from membergate.domain.labels import Label
+from membergate.learning.features import LEARNED, FeatureTable, Norms, Spine, availability, fit_norms
 from membergate.learning.model import IdentificationModel, LabelSet, LearningSettings, save_model
 from membergate.learning.model.identification import FEWEST_ROWS, Lineage
+from membergate.learning.model.labelling import Labelling
 from membergate.learning.model.settling import Settling, earlier_instants, has_grown
 from membergate.operations.history import Applications, History, aware
 from membergate.operations.workspace import Workspace
@@ -60,6 +63,29 @@ class Learned:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a model learns from.
+
+    Parameters
+    ----------
+    table
+        Features of n past applications (or accounts), each as of its own instant.
+    labels
+        What is known of them.
+    operators
+        Shape (n,): who stands behind each, by all that is known.
+    """
+
+    table: FeatureTable
+    labels: Labelling
+    operators: NDArray[np.str_]
+
+    def taught(self, norms: Norms, lineage: Lineage, settings: LearningSettings) -> IdentificationModel:
+        """Learn from it; see `IdentificationModel.learn`."""
+        return IdentificationModel.learn(self.table, self.labels, self.operators, norms, lineage, settings)
+
+
 def learn(
     workspace: Workspace,
     *,
@@ -100,15 +126,11 @@ def learn(
     computable = [entry.feature.id for entry in availability(history.warehouse.columns()) if entry.is_computable]
     usable = [feature for feature in computable if feature in LEARNED]
     norms = fit_norms(history.connection, cut, tuple(usable))
-    operators = history.operators(spine)
-    table = history.features(spine, operators, norms, usable)
-    by_now = history.links.operators_as_of(known_at)
-    groups = np.array([by_now.get(account, account) for account in spine.account_ids], dtype=np.str_)
     known = history.labels(known_at)
-    labels = LabelSet(known).lay(spine.account_ids.tolist(), groups.tolist())
+    lesson = _lesson(history, spine, known, known_at, norms, usable)
     lineage = Lineage(known_at, cut, history.warehouse.fingerprint, np.unique(spine.account_ids), holdout_share)
-    model = IdentificationModel.learn(table, labels, groups, norms, lineage, settings)
-    model = replace(model, settling=_settling(history, model, table))
+    model = lesson.taught(norms, lineage, settings)
+    model = replace(model, settling=_settling(history, model, lesson.table))
     version = save_model(model, workspace.models)
     workspace.note_candidate(version)
     return Learned(
@@ -116,11 +138,27 @@ def learn(
         known_at,
         cut,
         len(spine),
-        dict(sorted(Counter(grade for grade in labels.grade.tolist() if grade).items())),
+        dict(sorted(Counter(grade for grade in lesson.labels.grade.tolist() if grade).items())),
         tuple(usable),
         model.is_calibrated,
         (*model.notes, *_notes(holdout_share, sum(label.subject_type == "operator" for label in known))),
     )
+
+
+def lesson_of(history: History, model: IdentificationModel) -> Lesson:
+    """Give once more what a model was learned from."""
+    known_at = model.lineage.as_of
+    spine, _, _ = _who_to_learn_from(history, known_at, model.lineage.trained_until)
+    return _lesson(history, spine, history.labels(known_at), known_at, model.norms, model.features)
+
+
+def _lesson(
+    history: History, spine: Spine, known: list[Label], known_at: datetime, norms: Norms, features: Sequence[str]
+) -> Lesson:
+    by_now = history.links.operators_as_of(known_at)
+    operators = np.array([by_now.get(account, account) for account in spine.account_ids], dtype=np.str_)
+    labels = LabelSet(known).lay(spine.account_ids.tolist(), operators.tolist())
+    return Lesson(history.features(spine, history.operators(spine), norms, features), labels, operators)
 
 
 def _settling(history: History, model: IdentificationModel, table: FeatureTable) -> Settling | None:

@@ -10,7 +10,7 @@ from membergate.engine import HDBSCAN
 from membergate.learning.features import FeatureTable
 from membergate.learning.model import IdentificationModel
 from membergate.learning.model.clusters import MIN_SAMPLES
-from membergate.learning.model.labelling import Labelling
+from membergate.operations.learn import Lesson
 from membergate.verification.rivals import Rival, RivalRow, measure_rivals
 from membergate.verification.sample import EvaluationSample
 
@@ -23,7 +23,7 @@ LEAVES, IN_A_LEAF, ROUNDS = 8, 20, 100
 
 def try_rivals(
     model: IdentificationModel,
-    learned: tuple[FeatureTable, Labelling],
+    lesson: Lesson,
     sample: EvaluationSample,
     table: FeatureTable,
     *,
@@ -35,8 +35,8 @@ def try_rivals(
     ----------
     model
         The candidate.
-    learned
-        What it learned from: features of applications, and the labels that it knew.
+    lesson
+        What it learned from.
     sample, table
         The evaluation sample and its features, row by row.
     seed
@@ -52,15 +52,15 @@ def try_rivals(
     if len(deviations) > 2 * MIN_SAMPLES:
         clustered = HDBSCAN(min_cluster_size=MIN_SAMPLES).fit(deviations)
         rivals.append(Rival("HDBSCAN alone (outside its clusters)", False, 1.0 - clustered.probabilities_))
-    trees = _boosted_trees(learned, table, seed)
+    trees = _boosted_trees(lesson, table, seed)
     if trees is not None:
         rivals.append(trees)
     return measure_rivals(sample, rivals, seed=seed)
 
 
-def _boosted_trees(learned: tuple[FeatureTable, Labelling], table: FeatureTable, seed: int) -> Rival | None:
+def _boosted_trees(lesson: Lesson, table: FeatureTable, seed: int) -> Rival | None:
     """Grow trees on the same features and the same labels; None where labels are too few."""
-    known, labels = learned[0], learned[1].only(EVALUATING_GRADES)
+    labels = lesson.labels.only(EVALUATING_GRADES)
     taught = labels.training_weight > 0
     is_merchant = labels.is_merchant[taught] == 1
     if min(is_merchant.sum(), (~is_merchant).sum()) < FEWEST_OF_EACH:
@@ -68,6 +68,6 @@ def _boosted_trees(learned: tuple[FeatureTable, Labelling], table: FeatureTable,
     trees = HistGradientBoostingClassifier(
         max_leaf_nodes=LEAVES, min_samples_leaf=IN_A_LEAF, max_iter=ROUNDS, early_stopping=False, random_state=seed
     )
-    trees.fit(known.values[taught], is_merchant, sample_weight=labels.training_weight[taught])
+    trees.fit(lesson.table.values[taught], is_merchant, sample_weight=labels.training_weight[taught])
     scores = np.asarray(trees.predict_proba(table.values)[:, 1], dtype=np.float64)
     return Rival("boosted trees, same features and labels", True, scores)

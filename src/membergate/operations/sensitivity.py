@@ -13,8 +13,8 @@ from membergate.domain.disposition import Checkpoint
 from membergate.domain.evidence import Evidence
 from membergate.learning.features import FeatureTable
 from membergate.learning.model.clusters import MIN_SAMPLES, RegionClustering
-from membergate.learning.model.labelling import Labelling
 from membergate.operations.admission import AdmissionDesk, Case, draw
+from membergate.operations.learn import Lesson
 from membergate.operations.testimony import Witnesses
 from membergate.verification.sample import EvaluationSample
 from membergate.verification.sensitivity import SensitivityRow, Variation, measure_sensitivity
@@ -28,7 +28,7 @@ merchant, which moves every threshold of the probability."""
 
 def try_parameters(
     desk: AdmissionDesk,
-    learned: tuple[FeatureTable, Labelling],
+    lesson: Lesson,
     sample: EvaluationSample,
     table: FeatureTable,
     cases: Sequence[Case],
@@ -43,20 +43,20 @@ def try_parameters(
     ----------
     desk
         The door that is verified.
-    learned
-        What its model learned from: features of applications, and the labels that it knew.
+    lesson
+        What its model learned from.
     sample, table, cases
         The labelled applications, their features, and what was witnessed about each, row by row.
     seed
         Seed of clustering and bootstrap.
     """
-    variations = [*_with_other_clusters(desk, learned, table, cases, seed), *_with_other_losses(desk.policy, cases)]
+    variations = [*_with_other_clusters(desk, lesson, table, cases, seed), *_with_other_losses(desk.policy, cases)]
     return measure_sensitivity(sample, variations, seed=seed)
 
 
 def _with_other_clusters(
     desk: AdmissionDesk,
-    learned: tuple[FeatureTable, Labelling],
+    lesson: Lesson,
     table: FeatureTable,
     cases: Sequence[Case],
     seed: int,
@@ -64,14 +64,13 @@ def _with_other_clusters(
     model = desk.model
     if not model.settings.parts.clusters or not len(table.spine):
         return
-    known, labels = learned
     tried = [("reach of a neighbourhood (eps)", factor, RegionClustering(reach=factor)) for factor in REACHES]
     tried += [
         ("fewest neighbours (min_samples)", factor, RegionClustering(min_samples=round(MIN_SAMPLES * factor)))
         for factor in NEIGHBOURS
     ]
     for parameter, factor, clustering in tried:
-        moved = model.groundwork.reclustered(known, labels, np.random.default_rng(seed), clustering)
+        moved = model.groundwork.reclustered(lesson.table, lesson.labels, np.random.default_rng(seed), clustering)
         other = replace(model, groundwork=moved)
         witnesses = Witnesses(table, other.witness(table), other, desk.model_version)
         found = [

@@ -13,6 +13,7 @@ import msgspec
 from membergate.deciding.policy import Policy
 from membergate.domain.errors import WorkspaceError
 from membergate.domain.instants import Clock
+from membergate.operations.ablations import try_ablations
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
 from membergate.operations.carding import (
@@ -23,9 +24,10 @@ from membergate.operations.carding import (
     reviewer_agreement,
     try_explanations,
 )
-from membergate.operations.evaluation import Evaluated, evaluate, learned_from, measuring_desk, unmet, usual_sample
+from membergate.operations.evaluation import Evaluated, evaluate, measuring_desk, unmet, usual_sample
 from membergate.operations.exploration import explored
 from membergate.operations.history import History
+from membergate.operations.learn import lesson_of
 from membergate.operations.policies import policy_file_name, read_policy
 from membergate.operations.rivals import try_rivals
 from membergate.operations.sensitivity import try_parameters
@@ -87,6 +89,7 @@ def verify(
     until: datetime | None = None,
     terms: Terms | None = None,
     history: History | None = None,
+    is_ablating: bool = False,
 ) -> Verified:
     """Measure a candidate, write its report, and ask the gate.
 
@@ -108,6 +111,8 @@ def verify(
         What is to be certified; the operator cap is the policy's.
     history
         The market, if it is open already.
+    is_ablating
+        Learn the candidate again without each of its parts, to see what each buys: as many learnings as parts.
     """
     history = history or History(workspace.warehouse())
     version = workspace.chosen_model(model_version)
@@ -127,7 +132,7 @@ def verify(
         seed=desk.model.settings.seed,
         lineage={"warehouse": history.warehouse.fingerprint, "policy": policy.digest} | _software(),
         split=evaluated.split,
-        surroundings=_surroundings(workspace, desk, evaluated, end),
+        surroundings=_surroundings(workspace, desk, evaluated, end, is_ablating=is_ablating),
         usual=usual_sample(history, desk.model, end),
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
@@ -141,12 +146,14 @@ def _software() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("membergate", *COMPUTES)} | {"python": platform.python_version()}
 
 
-def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluated, end: datetime) -> Surroundings:
+def _surroundings(
+    workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluated, end: datetime, *, is_ablating: bool
+) -> Surroundings:
     """Measure what the labelled sample does not tell."""
     history, model, later, seed = desk.history, desk.model, evaluated.later, desk.model.settings.seed
     earlier = history.applications(until=model.lineage.trained_until)
-    learned, rows = learned_from(history, model), evaluated.sample_rows
-    table = evaluated.table.take(rows)
+    lesson, rows, sample = lesson_of(history, model), evaluated.sample_rows, evaluated.sample
+    table, cases = evaluated.table.take(rows), [evaluated.decided[row][0] for row in rows.tolist()]
     without_labels = verify_without_labels(desk, later, seed=seed)
     share = without_labels.powered[0].powered.value if without_labels.powered else None
     return Surroundings(
@@ -157,12 +164,11 @@ def _surroundings(workspace: Workspace, desk: AdmissionDesk, evaluated: Evaluate
         explanations=try_explanations(desk.policy, evaluated.decided),
         hindsight=evaluated.hindsight,
         reviewers=reviewer_agreement(history, end, seed=seed),
-        sensitivity=try_parameters(
-            desk, learned, evaluated.sample, table, [evaluated.decided[row][0] for row in rows.tolist()], seed=seed
-        ),
+        sensitivity=try_parameters(desk, lesson, sample, table, cases, seed=seed),
         materiality=materiality(desk.policy, evaluated.decided, share),
-        rivals=try_rivals(model, learned, evaluated.sample, table, seed=seed),
-        confusion=find_confusion(evaluated.sample, reasons_of(evaluated.decided)),
+        rivals=try_rivals(model, lesson, sample, table, seed=seed),
+        ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating else None,
+        confusion=find_confusion(sample, reasons_of(evaluated.decided)),
         conduct=conduct(evaluated.decided),
         currency=history.warehouse.currency,
     )

@@ -88,6 +88,8 @@ class Surroundings:
         What hangs on the door.
     rivals
         What other ways of ordering the applicants make of the same sample.
+    ablations
+        What the candidate is worth without each of its parts; the lead is what leaving the part out loses.
     confusion
         The labelled applicants about whom the door is most wrong.
     conduct
@@ -106,6 +108,7 @@ class Surroundings:
     sensitivity: tuple[SensitivityRow, ...] | None = None
     materiality: Materiality | None = None
     rivals: tuple[RivalRow, ...] | None = None
+    ablations: tuple[RivalRow, ...] | None = None
     confusion: ConfusionZone | None = None
     conduct: Conduct | None = None
     currency: str = ""

@@ -1,4 +1,4 @@
-"""Rivals on the same sample: what outlier detectors, clustering alone and boosted trees make of the same applicants."""
+"""Rivals on the same sample: what detectors, clustering alone, trees, or the model less one part make of it."""
 
 from __future__ import annotations
 

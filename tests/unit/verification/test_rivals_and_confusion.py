@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
+from membergate.domain.instants import utc
 from membergate.verification.confusion import MOST_CASES, find_confusion
+from membergate.verification.html import to_html
+from membergate.verification.report import Report, Surroundings, build_report, from_json, to_json
 from membergate.verification.rivals import Rival, measure_rivals
 from membergate.verification.sample import EvaluationSample
 
 SampleMaker = Callable[..., EvaluationSample]
+
+
+def reported(sample: EvaluationSample, **measured: Any) -> Report:
+    """Report a sample with what was measured beyond it."""
+    return build_report(
+        sample,
+        model_version="m-1",
+        policy_version="p-1",
+        produced_at=utc(2025, 11, 1),
+        seed=5,
+        surroundings=Surroundings(**measured),
+        replicates=100,
+    )
 
 
 @pytest.fixture
@@ -72,3 +89,18 @@ def test_the_hardest_cases_come_first(sample: EvaluationSample) -> None:
     assert zone.genuine_kept_out == int((~sample.is_merchant & (sample.disposition == "deny")).sum())
     assert zone.genuine + zone.merchants == len(sample)
     assert all(case.reason_codes == ("ONE", "TWO") for case in zone.cases)
+
+
+def test_what_parts_buy_stands_in_the_report(sample: EvaluationSample) -> None:
+    """Measured, a row a part with what is lost; not measured, the command that would and what it costs."""
+    worse = np.random.default_rng(6).normal(size=len(sample)) + sample.risk_score
+    rows = measure_rivals(sample, [Rival("jury", True, worse)], seed=0)
+    measured = reported(sample, ablations=rows)
+    assert from_json(to_json(measured)).surroundings.ablations == rows
+    page = to_html(measured)
+    assert "the outlier detectors<small>jury</small>" in page
+    assert rows[0].precision_lead.value is not None
+    assert f"{100 * rows[0].precision_lead.value:+.1f}" in page
+    assert "--ablations" not in page
+    assert "“membergate verify --ablations” measures it" in to_html(reported(sample))
+    assert "Nothing to measure: no labelled applicant, no part in use" in to_html(reported(sample, ablations=()))
