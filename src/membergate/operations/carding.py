@@ -1,28 +1,26 @@
-"""What goes with a verification's figures: the model card, and whether reasons and ways out hold."""
+"""What goes with a verification's figures: the model card, what hangs on the door, and whether reviewers agree."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from membergate.deciding.policy import Policy, Refusal, counterfactual, decide
+from membergate.deciding.policy import Policy, Refusal
 from membergate.domain.decision import Decision
-from membergate.domain.disposition import FULL_ADMISSIONS, Checkpoint, Disposition
+from membergate.domain.disposition import Disposition
 from membergate.domain.instants import format_instant
 from membergate.domain.labels import SAMPLED_GRADE
 from membergate.learning.features import CATALOGUE
 from membergate.learning.model import IdentificationModel
-from membergate.operations.admission import Case, draw
+from membergate.operations.admission import Case
 from membergate.operations.history import History
 from membergate.operations.without_labels import Later
-from membergate.verification.card import CardFeature, Conduct, Explanations, Materiality, ModelCard
+from membergate.verification.card import CardFeature, Materiality, ModelCard
 from membergate.verification.reviewers import Opinion, ReviewerAgreement, measure_reviewers
 
-MOST_ASKED = 200
-"""Decisions whose explanations are tried at most: finding a way out costs most of a decision."""
 _DAYS_A_YEAR = 365.0
 
 
@@ -78,35 +76,9 @@ def materiality(policy: Policy, decided: Sequence[tuple[Case, Decision]], mercha
     )
 
 
-def conduct(decided: Sequence[tuple[Case, Decision]]) -> Conduct:
-    """Count the decisions, and those that a source at fault took part in."""
-    return Conduct(len(decided), sum(decision.degraded for _, decision in decided))
-
-
 def reasons_of(decided: Sequence[tuple[Case, Decision]]) -> dict[str, tuple[str, ...]]:
     """Give each application's reason codes, strongest first."""
     return {case.application.application_id: tuple(decision.reason_codes) for case, decision in decided}
-
-
-def try_explanations(policy: Policy, decided: Sequence[tuple[Case, Decision]]) -> Explanations:
-    """Take evenly spread decisions short of full admission, and hold their reasons and ways out to their word.
-
-    A way out is valid if the same evidence with its one change, decided again, gives just the answer that it names.
-    """
-    asked = [(case, decision) for case, decision in decided if decision.disposition not in FULL_ADMISSIONS]
-    asked = asked[:: max(1, -(-len(asked) // MOST_ASKED))]
-    named = valid = 0
-    for case, decision in asked:
-        at = policy.at(decision.as_of)
-        lottery, snoozed = draw(case.operator_id, at), at.snoozed_for(decision.account_id, decision.as_of)
-        said = decide(at, Checkpoint.ADMISSION, case.evidence, lottery=lottery, snoozed=snoozed)
-        way_out = counterfactual(at, Checkpoint.ADMISSION, case.evidence, said, lottery=lottery, snoozed=snoozed)
-        if way_out is not None:
-            named += 1
-            moved = case.evidence | {way_out.evidence: replace(case.evidence[way_out.evidence], value=way_out.needed)}
-            again = decide(at, Checkpoint.ADMISSION, moved, lottery=lottery, snoozed=snoozed)
-            valid += again.disposition is way_out.disposition
-    return Explanations(len(asked), sum(bool(decision.reason_codes) for _, decision in asked), named, valid)
 
 
 def reviewer_agreement(history: History, end: datetime, *, seed: int) -> ReviewerAgreement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +35,8 @@ from membergate.verification.sample import LARGEST_WEIGHT, EvaluationSample, Spl
 
 Decided = tuple[Case, Decision]
 
+MOST_REGIONS = 10
+"""Regions that are told apart, the largest; the others are taken together."""
 TENURE_BANDS = ("under 30 days", "30 to 180 days", "over 180 days")
 
 
@@ -106,7 +109,7 @@ def evaluate(desk: AdmissionDesk, incumbent: AdmissionDesk | None, end: datetime
     is_unmet = _is_unmet(applications, operators, trained, model)
     look = desk.look(applications)
     decided = tuple(desk.decide_with_evidence(applications, look))
-    benefits = _benefits(history, applications, end)
+    benefits = benefits_taken(history, applications, end)
     everyone = _arrays(applications, operators, labels, decided, incumbent, benefits)
     sample = everyone.take(np.flatnonzero(is_unmet & labels.is_labelled))
     split = check_split(
@@ -118,6 +121,11 @@ def evaluate(desk: AdmissionDesk, incumbent: AdmissionDesk | None, end: datetime
     )
     later = _later(applications, look, everyone, labels, decided, is_unmet)
     return Evaluated(sample, split, later, decided, look.table, find_hindsight(history, model, end, decided))
+
+
+def evenly(rows: Sequence[int], most: int) -> Sequence[int]:
+    """Take evenly spread rows, at most so many."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def unmet(history: History, model: IdentificationModel, applications: Applications) -> Applications:
@@ -221,10 +229,24 @@ def _arrays(
     )
 
 
-def _benefits(history: History, applications: Applications, end: datetime) -> NDArray[np.float64] | None:
-    """Sum the benefits that each applicant took in its first 90 days of membership; NaN for who was no member.
+def benefits_taken(history: History, applications: Applications, end: datetime) -> NDArray[np.float64] | None:
+    """Sum the benefits that each applicant took in its first 90 days of membership, in minor units, shape (n,).
 
-    Memberships whose 90 days had not passed by the end are left out: half a window is not half an amount.
+    NaN for who was no member, and where the 90 days had not passed by the end: half a window is not half an amount.
+
+    Parameters
+    ----------
+    history
+        The market.
+    applications
+        Whose.
+    end
+        Nothing later is known.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        None where the market does not tell.
     """
     columns = history.warehouse.columns()
     taken = [
@@ -260,10 +282,18 @@ def _groups(cases: list[Case]) -> dict[str, NDArray[np.str_]]:
     """Sort applicants into the groups whose rates are compared; a group is made of what was visible at the door."""
     named = {
         kind: np.array([_said(case, name) for case in cases], dtype=np.str_)
-        for kind, name in (("look_alike", "look_alike"), ("regime", "regime"))
+        for kind, name in (("look_alike", "look_alike"), ("regime", "regime"), ("region", "region_code"))
     }
+    named["region"] = _largest(named["region"])
     days = np.array([float(_said(case, "tenure_days") or 0) for case in cases])
     return named | {"tenure": np.array(TENURE_BANDS, dtype=np.str_)[np.digitize(days, TENURE_EDGES_DAYS)]}
+
+
+def _largest(regions: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Keep the names of the largest regions, and gather the others: many small groups tell nothing apart."""
+    names, applications = np.unique(regions[regions != ""], return_counts=True)
+    small = np.delete(names, np.argsort(-applications, kind="stable")[:MOST_REGIONS])
+    return np.where(np.isin(regions, small), "others", regions)
 
 
 def _said(case: Case, name: str) -> str:

@@ -16,18 +16,14 @@ from membergate.domain.instants import Clock
 from membergate.operations.ablations import try_ablations
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.admit import live_desk
-from membergate.operations.carding import (
-    conduct,
-    materiality,
-    model_card,
-    reasons_of,
-    reviewer_agreement,
-    try_explanations,
-)
+from membergate.operations.carding import materiality, model_card, reasons_of, reviewer_agreement
+from membergate.operations.conduct import conduct
 from membergate.operations.evaluation import Evaluated, evaluate, measuring_desk, unmet, usual_sample
+from membergate.operations.explanations import try_explanations
 from membergate.operations.exploration import explored
 from membergate.operations.history import History
 from membergate.operations.learn import lesson_of
+from membergate.operations.outcomes import friction, net_value, rings
 from membergate.operations.policies import policy_file_name, read_policy
 from membergate.operations.rivals import try_rivals
 from membergate.operations.sensitivity import try_parameters
@@ -161,7 +157,7 @@ def _surroundings(
         without_labels=without_labels,
         drift=measure_drift_since(history, model, unmet(history, model, earlier), later, seed=seed),
         explored=explored(workspace, history),
-        explanations=try_explanations(desk.policy, evaluated.decided),
+        explanations=try_explanations(desk, evaluated.decided, evaluated.table),
         hindsight=evaluated.hindsight,
         reviewers=reviewer_agreement(history, end, seed=seed),
         sensitivity=try_parameters(desk, lesson, sample, table, cases, seed=seed),
@@ -169,7 +165,10 @@ def _surroundings(
         rivals=try_rivals(model, lesson, sample, table, seed=seed),
         ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating else None,
         confusion=find_confusion(sample, reasons_of(evaluated.decided)),
-        conduct=conduct(evaluated.decided),
+        conduct=conduct(desk, evaluated.decided),
+        friction=friction(desk.policy, evaluated.decided),
+        net_value=net_value(desk.policy, evaluated, seed=seed),
+        rings=rings(history, evaluated, end, seed=seed),
         currency=history.warehouse.currency,
     )
 

@@ -93,6 +93,28 @@ def way_out(
     return None
 
 
+def scored_again(
+    model: IdentificationModel,
+    model_version: str,
+    policy: Policy,
+    table: FeatureTable,
+    case: Case,
+    changes: Sequence[Change],
+) -> Disposition:
+    """Decide an application with some features as they would have to be: what a way out promises, taken at its word.
+
+    Parameters
+    ----------
+    model, model_version, policy, table, case
+        As for `way_out`.
+    changes
+        What would be different.
+    """
+    moved = {table.features.index(change.feature): change.needed for change in changes}
+    (evidence,) = _evidence(model, model_version, _changed(table, [moved]), case)
+    return decide(policy, Checkpoint.ADMISSION, evidence, lottery=1.0).disposition
+
+
 def _movable(model: IdentificationModel, table: FeatureTable) -> list[int]:
     """Name the columns that raise the score and have a sense of risk, most first."""
     said = model.witness(table)

@@ -94,10 +94,50 @@ class Materiality:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How the door fared on the applications decided here: how many, and how many with a source at fault."""
+    """How the door fared on the applications decided here.
+
+    Parameters
+    ----------
+    decided, degraded
+        How many, and how many with a source at fault.
+    timed, median_ms, p99_ms
+        Decisions timed with everything witnessed at hand, and how long one took, in milliseconds, on the machine that
+        made the report; None without any.
+    looked_up, looked_up_median_ms, looked_up_longest_ms
+        The same of accounts about whom all features and the model's word were looked up anew.
+    """
 
     decided: int
     degraded: int
+    timed: int = 0
+    median_ms: float | None = None
+    p99_ms: float | None = None
+    looked_up: int = 0
+    looked_up_median_ms: float | None = None
+    looked_up_longest_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Friction:
+    """What the door asks of people, for a thousand applications decided here.
+
+    Parameters
+    ----------
+    decided
+        How many were.
+    per_thousand
+        Disposition -> how often it was given, for a thousand applications.
+    review_minutes
+        Reviewers' minutes, as the policy states what one review takes; None where it does not.
+    capacity_minutes
+        Reviewers' minutes that the policy says there are, in the time of a thousand applications; None where it does
+        not.
+    """
+
+    decided: int
+    per_thousand: dict[str, float]
+    review_minutes: float | None
+    capacity_minutes: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +151,27 @@ class Explanations:
     with_reason
         How many name a reason.
     with_counterfactual
-        How many name one change of evidence that would make the answer milder.
+        How many name one evidence that the policy reads whose change alone would make the answer milder.
     valid
         How many of these give just that answer when they are decided again with the change made.
+    behaved
+        Decisions for which a way out in behaviour was sought: features that move towards what is typical of the
+        applicant's peers, scored again by the model.
+    with_way_out, with_one_change
+        How many have one; and one of a single feature.
+    way_out_valid
+        How many of these give just the answer that they name when model and policy start anew from the changed
+        features.
     """
 
     asked: int
     with_reason: int
     with_counterfactual: int
     valid: int
+    behaved: int = 0
+    with_way_out: int = 0
+    with_one_change: int = 0
+    way_out_valid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,15 @@ from membergate.verification.ranking import LEAST_MERCHANTS, LEAST_STRICT_LEAKS
 from membergate.verification.report import Report
 from membergate.verification.structure import RegionStructure
 from membergate.verification.unlabelled import WithoutLabels
-from membergate.verification.wording import decimal, percent, percent_interval, points, points_interval
+from membergate.verification.wording import (
+    decimal,
+    money,
+    money_interval,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+)
 
 _TEMPLATES = PackageLoader("membergate.verification")
 _HEADLINE = (
@@ -41,6 +49,8 @@ def to_html(report: Report) -> str:
     )
     environment.filters |= {
         "decimal": decimal,
+        "money": money,
+        "money_interval": money_interval,
         "percent": percent,
         "percent_interval": percent_interval,
         "points": points,

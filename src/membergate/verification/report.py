@@ -11,7 +11,15 @@ import numpy as np
 
 from membergate.domain.instants import format_instant
 from membergate.verification.bootstrap import LEVEL, REPLICATES, OperatorBootstrap
-from membergate.verification.card import Conduct, Explanations, Finding, Materiality, ModelCard, findings_of
+from membergate.verification.card import (
+    Conduct,
+    Explanations,
+    Finding,
+    Friction,
+    Materiality,
+    ModelCard,
+    findings_of,
+)
 from membergate.verification.certificate import CertificateReport, Terms, certify
 from membergate.verification.confusion import ConfusionZone
 from membergate.verification.drift import Drift
@@ -20,9 +28,11 @@ from membergate.verification.gate import GateJudgement, GateRules, UsualSample, 
 from membergate.verification.hindsight import Hindsight
 from membergate.verification.losses import Losses, measure_losses
 from membergate.verification.metrics import SCOPES, Metrics, measure
+from membergate.verification.net_value import NetValueRow
 from membergate.verification.over_time import Period, measure_over_time
 from membergate.verification.refusals import RefusalCertificate, certify_refusals
 from membergate.verification.reviewers import ReviewerAgreement
+from membergate.verification.rings import Rings
 from membergate.verification.rivals import RivalRow
 from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
@@ -93,7 +103,13 @@ class Surroundings:
     confusion
         The labelled applicants about whom the door is most wrong.
     conduct
-        How often a source was at fault.
+        How often a source was at fault, and how long decisions took.
+    friction
+        What the door asks of people.
+    net_value
+        What its decisions are worth, beside other ways to decide; empty where the policy states no economics.
+    rings
+        What becomes of known rings.
     currency
         Of the amounts of money; "" where there are none.
     """
@@ -111,6 +127,9 @@ class Surroundings:
     ablations: tuple[RivalRow, ...] | None = None
     confusion: ConfusionZone | None = None
     conduct: Conduct | None = None
+    friction: Friction | None = None
+    net_value: tuple[NetValueRow, ...] | None = None
+    rings: Rings | None = None
     currency: str = ""
 
 

@@ -44,6 +44,22 @@ def points_interval(measurement: Measurement) -> str:
     return f"{100 * measurement.low:+.1f} to {100 * measurement.high:+.1f}".replace("-", MINUS)
 
 
+def money(measurement: Measurement) -> str:
+    """Write an amount, given in minor units, in whole ones with two decimals and a true minus."""
+    return NONE if measurement.value is None else _amount(measurement.value)
+
+
+def money_interval(measurement: Measurement) -> str:
+    """Write an amount's interval: `1.20 to 3.40`."""
+    if measurement.low is None or measurement.high is None:
+        return "no interval"
+    return f"{_amount(measurement.low)} to {_amount(measurement.high)}"
+
+
+def _amount(minor: float) -> str:
+    return f"{minor / 100:,.2f}".replace("-", MINUS)
+
+
 def decimal(value: float | None) -> str:
     """Write a plain figure with three decimals and a true minus."""
     return NONE if value is None else f"{value:.3f}".replace("-", MINUS)

@@ -125,6 +125,36 @@ def test_ways_out_hold_when_decided_again(report: Report) -> None:
     assert tried.asked > 0
     assert tried.with_reason == tried.asked
     assert 0 < tried.valid == tried.with_counterfactual
+    assert 0 < tried.with_way_out <= tried.behaved <= tried.asked
+    assert tried.way_out_valid == tried.with_way_out
+    assert 0 < tried.with_one_change <= tried.with_way_out
+
+
+def test_outcomes_are_weighed_in_money_rings_and_friction(report: Report) -> None:
+    """Nobody beats the oracle; known rings are few and counted whole; dispositions of a thousand add up to them."""
+    beyond = report.surroundings
+    assert beyond.net_value is not None
+    worth = {row.policy: row.value.value for row in beyond.net_value}
+    assert set(worth) == {"candidate", "strict", "admit_all", "best_two_way", "oracle"}
+    assert max(worth, key=lambda name: worth[name] or 0.0) == "oracle"
+    assert beyond.rings is not None
+    assert 0 < beyond.rings.rings <= beyond.rings.accounts // 2
+    assert [scope.scope for scope in beyond.rings.scopes] == ["full", "holders"]
+    assert beyond.friction is not None
+    assert sum(beyond.friction.per_thousand.values()) == pytest.approx(1000)
+    assert beyond.friction.review_minutes is None  # the shipped policy does not say how long a review takes
+    assert beyond.conduct is not None
+    assert beyond.conduct.p99_ms is not None
+    assert beyond.conduct.median_ms is not None
+    assert 0 < beyond.conduct.median_ms <= beyond.conduct.p99_ms
+    assert beyond.conduct.looked_up_longest_ms is not None
+    assert beyond.conduct.looked_up_longest_ms > beyond.conduct.median_ms
+
+
+def test_regions_are_told_apart(report: Report) -> None:
+    """Genuine admission is measured by region too, the ten largest by name at most."""
+    regions = [row.group for row in report.metrics.groups if row.kind == "region"]
+    assert 1 < len(regions) <= 12
 
 
 def test_parameters_beside_the_chosen_ones_are_tried(report: Report) -> None:

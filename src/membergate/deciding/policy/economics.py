@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
@@ -179,6 +179,23 @@ def expected_values(stakes: Stakes, probability: float) -> dict[Disposition, flo
         values[_BUSINESS_LANE] = genuine * (returning - gone) + probability * accepted - lane.cost_minor
     values[_DENY] = -genuine * harm
     return values
+
+
+def realised_values(stakes: Stakes, *, is_merchant: bool) -> dict[Disposition, float]:
+    """Give what each admission disposition was worth once it is known who came, in minor units, mildest first.
+
+    A place in the reviewers' queue has no price then: it is what one case costs another, and all of them are counted.
+
+    Parameters
+    ----------
+    stakes
+        What is at stake.
+    is_merchant
+        Who it was.
+    """
+    review = replace(stakes.economics.review, queue_price_minor=0.0)
+    settled = replace(stakes, economics=replace(stakes.economics, review=review))
+    return expected_values(settled, float(is_merchant))
 
 
 def best(values: dict[Disposition, float]) -> Disposition:

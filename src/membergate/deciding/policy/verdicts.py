@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from membergate.deciding.policy import scoring, witnesses
+from membergate.deciding.policy.economics import realised_values
 from membergate.deciding.policy.operators import Fact, Facts
 from membergate.deciding.policy.policy import CARRYING_CAPS, Exploration, Policy, Refusal, Rule, tighter
 from membergate.deciding.policy.scoring import Cause, Reason
@@ -168,6 +169,13 @@ class Hearing:
             propensity=settlement.propensity,
         )
         return Judgement(verdict, settlement.causes)
+
+    def realised_values(self, *, is_merchant: bool) -> dict[Disposition, float]:
+        """Give what each admission disposition was worth once it is known who came; empty without economics."""
+        economics = self.policy.economics
+        if economics is None:
+            return {}
+        return realised_values(scoring.stakes_of(self.policy, economics, self.facts), is_merchant=is_merchant)
 
     @property
     def hits(self) -> list[Rule]:
