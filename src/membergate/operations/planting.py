@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS
+from membergate.domain.decision import Decision
+from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS, Disposition
 from membergate.learning.identity import LinkIndex
 from membergate.market.schema import TABLES
 from membergate.market.warehouse import Warehouse
@@ -23,8 +24,10 @@ from membergate.operations import planting_statements as statements
 from membergate.operations.admission import AdmissionDesk
 from membergate.operations.history import Applications, History
 from membergate.operations.ledger import Ledger
+from membergate.operations.planted_orders import MONTH_DAYS, planted_orders, units_let_in
 from membergate.operations.planting_statements import ORDERS, SPAN_DAYS
 from membergate.verification.planted import Attack, Planted, PlantedReport, measure_planted
+from membergate.verification.sample import is_among
 
 ACCOUNT_MINOR, AGED_MINOR, DEVICE_MINOR, PAYMENT_MINOR, PLACE_MINOR = 4_000, 19_000, 30_000, 5_000, 400
 """Stated prices, the simulator's design priors: an account, one with a past, a device and a card for a year, and a
@@ -101,11 +104,22 @@ def plant(desk: AdmissionDesk, pool: Pool, *, seed: int) -> PlantedReport | None
         altered = _altered_history(warehouse, connection, chosen, scenario, group)
         if altered is None:
             return None
-        decided = _decided(desk, altered, chosen)
+        decisions, merged = _decided(desk, altered, chosen)
+        units = units_let_in(planted_orders(connection), decisions)
     finally:
         connection.close()
-    planted = Planted(scenario, group, decided[0], decided[1], pool.was_full[in_pool], decided[2])
-    return measure_planted(planted, ATTACKS, INNOCENT_WORDS, ORDERS * 30 / SPAN_DAYS, seed=seed)
+    taken = np.array([decision.disposition.value for decision in decisions], dtype=np.str_)
+    planted = Planted(
+        scenario=scenario,
+        group=group,
+        is_full=is_among(taken, FULL_ADMISSIONS),
+        is_capped=is_among(taken, frozenset({Disposition.ADMIT_CAPPED})),
+        is_holder=is_among(taken, HOLDERS),
+        was_full=pool.was_full[in_pool],
+        merged=merged,
+        units=np.array([units.get(account, 0.0) for account in chosen.account_ids.tolist()], dtype=np.float64),
+    )
+    return measure_planted(planted, ATTACKS, INNOCENT_WORDS, ORDERS * MONTH_DAYS / SPAN_DAYS, seed=seed)
 
 
 def _chosen(size: int, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.str_]]:
@@ -191,20 +205,14 @@ def _links(connection: duckdb.DuckDBPyConnection, held: Sequence[str]) -> LinkIn
     return LinkIndex.build(alone)
 
 
-def _decided(
-    desk: AdmissionDesk, altered: History, chosen: Applications
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-    """Decide the altered applicants: admitted in full, holders, and accounts of their operator."""
+def _decided(desk: AdmissionDesk, altered: History, chosen: Applications) -> tuple[list[Decision], NDArray[np.int64]]:
+    """Decide the altered applicants, and count the accounts of their operators."""
     ledger = Ledger(altered, desk.model.lineage.trained_until)
     again = AdmissionDesk(altered, desk.model, desk.model_version, desk.policy, ledger=ledger)
     again.is_explaining = False
     look = again.look(chosen)
-    dispositions = [decision.disposition for _, decision in again.decide_with_evidence(chosen, look)]
-    return (
-        np.array([each in FULL_ADMISSIONS for each in dispositions], dtype=np.bool_),
-        np.array([each in HOLDERS for each in dispositions], dtype=np.bool_),
-        np.asarray(look.operators.sizes, dtype=np.int64),
-    )
+    decisions = [decision for _, decision in again.decide_with_evidence(chosen, look)]
+    return decisions, np.asarray(look.operators.sizes, dtype=np.int64)
 
 
 def _view_columns(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:

@@ -43,21 +43,23 @@ def prepare(columns: Columns) -> Iterator[str]:
     )
     skus = columns.get("skus", ())
     price = "s.market_price_minor" if "market_price_minor" in skus else "NULL"
+    saved = "l.member_discount_minor / l.quantity" if "member_discount_minor" in columns["order_lines"] else "NULL"
     join = "JOIN skus AS s USING (sku_id)" if "skus" in columns else ""
     yield f"""
     CREATE TEMP TABLE planting_template AS
     WITH lines AS (
-        SELECT l.sku_id, l.line_id, l.order_id,
+        SELECT l.sku_id, l.line_id, l.order_id, {saved} AS saved,
                coalesce({price}, l.list_price_minor) / nullif(l.net_price_minor, 0) - 1 AS margin
         FROM order_lines AS l {join}
         WHERE l.ordered_at >= (SELECT min(first_as_of) FROM planting) - INTERVAL {SPAN_DAYS} DAY
           AND l.ordered_at < (SELECT max(first_as_of) FROM planting)
     ), articles AS (
-        SELECT sku_id, row_number() OVER (ORDER BY median(margin) DESC, sku_id) - 1 AS article
+        SELECT sku_id, row_number() OVER (ORDER BY median(margin) DESC, sku_id) - 1 AS article,
+               coalesce(median(saved) FILTER (WHERE saved > 0), 0)::BIGINT AS benefit_minor
         FROM lines GROUP BY sku_id HAVING count(*) >= 8 AND median(margin) > 0.05
         QUALIFY article < {ARTICLES}
     )
-    SELECT article, line_id, order_id FROM articles JOIN lines USING (sku_id)
+    SELECT article, sku_id, benefit_minor, line_id, order_id FROM articles JOIN lines USING (sku_id)
     QUALIFY row_number() OVER (PARTITION BY article ORDER BY margin DESC, line_id) = 1
     """
 
@@ -102,6 +104,7 @@ def _resale(columns: Columns) -> Iterator[str]:
     yield f"""
     CREATE TEMP TABLE planting_order AS
     SELECT md5('order' || p.account_id || n.i) AS new_order, p.*, t.line_id, t.order_id AS from_order,
+           t.sku_id, t.benefit_minor,
            p.first_as_of - INTERVAL 1 HOUR * (24 * {SPAN_DAYS} * (n.i + 1) // {ORDERS + 1})
            + INTERVAL 3 MINUTE * p.position AS at
     FROM planting AS p CROSS JOIN range({ORDERS}) AS n(i)

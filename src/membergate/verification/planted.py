@@ -59,20 +59,25 @@ class Planted:
         The attack's name, or the kind of innocents.
     group
         The ring, or the roof.
-    is_full, is_holder
-        Whether the door still admits it in full, or at least on trial.
+    is_full, is_capped, is_holder
+        Whether the door still admits it in full (with caps or without), whether with caps, and whether at least on
+        trial.
     was_full
         Whether it was admitted in full before it was altered.
     merged
         Accounts of its operator, as identity resolution sees it afterwards.
+    units
+        Units a month that it gets at the member's price if it goes on as planted, under the caps of its decision.
     """
 
     scenario: NDArray[np.str_]
     group: NDArray[np.str_]
     is_full: NDArray[np.bool_]
+    is_capped: NDArray[np.bool_]
     is_holder: NDArray[np.bool_]
     was_full: NDArray[np.bool_]
     merged: NDArray[np.int64]
+    units: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,14 @@ class RingRow:
         Share that does not even get a trial.
     merged
         Share of accounts that identity resolution joins with another of the ring.
-    units_let_in
-        Planted units an account and month that come in with full benefits.
-    units_on_trial
-        Planted units an account and month that are asked for on trial; the trial's caps let in fewer.
+    units_asked
+        Planted units an account and month.
+    units_uncapped, units_capped, units_on_trial
+        Those of them that come in at the member's price: admitted without caps, within the caps of an admission, and
+        within those of a trial.
     cost_per_unit_minor
-        What a unit with full benefits costs the attacker beside its price, spread over a year; None where none comes
-        in.
+        What a unit at the member's price costs the attacker beside that price, spread over a year; None where none
+        comes in.
     """
 
     attack: Attack
@@ -106,7 +112,9 @@ class RingRow:
     caught: Measurement
     kept_out: Measurement
     merged: Measurement
-    units_let_in: float
+    units_asked: float
+    units_uncapped: float
+    units_capped: float
     units_on_trial: float
     cost_per_unit_minor: float | None
 
@@ -230,8 +238,11 @@ def planted_controls(report: PlantedReport) -> tuple[Control, ...]:
 def _ring_row(planted: Planted, attack: Attack, row: tuple[Measurement, ...], orders_per_month: float) -> RingRow:
     of_attack = planted.scenario == attack.name
     caught, kept_out, merged, _ = row
-    asked = attack.units_per_order * orders_per_month
-    units = asked * (1 - (caught.value or 0.0))
+    capped, full, holder = planted.is_capped, planted.is_full, planted.is_holder
+    units = [
+        float((planted.units * taken)[of_attack].mean()) if of_attack.any() else 0.0
+        for taken in (full & ~capped, capped, holder & ~full)
+    ]
     return RingRow(
         attack=attack,
         rings=len(np.unique(planted.group[of_attack])),
@@ -239,7 +250,9 @@ def _ring_row(planted: Planted, attack: Attack, row: tuple[Measurement, ...], or
         caught=caught,
         kept_out=replace(kept_out, name=f"{attack.name}_kept_out"),
         merged=merged,
-        units_let_in=units,
-        units_on_trial=asked * max((caught.value or 0.0) - (kept_out.value or 0.0), 0.0),
-        cost_per_unit_minor=attack.cost_minor / (12 * units) if units > 0 else None,
+        units_asked=attack.units_per_order * orders_per_month,
+        units_uncapped=units[0],
+        units_capped=units[1],
+        units_on_trial=units[2],
+        cost_per_unit_minor=attack.cost_minor / (12 * sum(units)) if sum(units) > 0 else None,
     )

@@ -25,19 +25,13 @@ def attack_curve(planted: PlantedReport | None) -> str:
     caught = Mark("kept from full admission", 0.0, 0.0, "genuine", "circle")
     out = Mark("kept out altogether", 0.0, 0.0, "genuine", "circle", is_hollow=True)
     rows: list[tuple[str, _Figures, str]] = [
-        (row.attack.words, [(row.caught, caught), (row.kept_out, out)], f"{cost / 100:,.2f}")
+        (row.attack.words, [(row.caught, caught), (row.kept_out, out)], _price(row.cost_per_unit_minor))
         for row in planted.rings
-        for cost in [cost_of_a_unit(row.attack.cost_minor, row.attack.units_per_order, planted.orders_per_month)]
     ]
     axis = Axis(0.0, 1.0, _NAME_WIDTH, charts.WIDTH - 92, (0.0, 0.25, 0.5, 0.75, 1.0))
-    title = "Share of planted accounts (on the right: what a unit bought costs beside its price)"
+    title = "Share of planted accounts (on the right: what a unit at the member's price costs beside it)"
     described = "; ".join(f"{row.attack.words}: {percent(row.caught.value)} kept from full" for row in planted.rings)
     return _rows("attacks", "Planted rings by what they cost", described, rows, axis, title, [caught, out], _percent)
-
-
-def cost_of_a_unit(cost_minor: int, units_per_order: int, orders_per_month: float) -> float:
-    """Spread an account's cost over the units that it buys in a year, whether they come in or not, in minor units."""
-    return cost_minor / (12 * orders_per_month * units_per_order)
 
 
 def drift_bars(drift: Drift | None, names: Mapping[str, str]) -> str:
@@ -115,6 +109,10 @@ def _rows(
             parts.append(charts.draw_mark(drawn, x, Axis(0.0, 1.0, middle + offset, middle + offset + 1, ())))
     parts += charts.legend(marks)
     return charts.frame(name, title, described, bottom + 56, parts)
+
+
+def _price(minor: float | None) -> str:
+    return "none let in" if minor is None else f"{minor / 100:,.2f}"
 
 
 def _percent(value: float) -> str:

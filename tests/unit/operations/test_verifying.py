@@ -113,6 +113,13 @@ def test_planted_rings_are_found_and_innocents_spared(report: Report) -> None:
     assert (naive.attack.name, naive.caught.value) == ("naive", 1.0)
     assert naive.merged.value == 1.0
     assert last.attack.cost_minor > naive.attack.cost_minor
+    for row in beyond.planted.rings:
+        let_in = row.units_uncapped + row.units_capped + row.units_on_trial
+        assert let_in <= row.units_asked
+        # Three articles a ring, of which a trial lets in three units in thirty days.
+        assert row.units_on_trial <= 3 * 3
+        assert (row.cost_per_unit_minor is None) is (let_in == 0)
+    assert any(row.units_on_trial > 0 for row in beyond.planted.rings)
     hostel = beyond.planted.innocents[0]
     assert (hostel.name, hostel.merged.value) == ("hostel", 0.0)
     assert all(control.passes for control in beyond.controls), beyond.controls

@@ -34,8 +34,16 @@ def planted(careful_caught: bool, lost: int) -> PlantedReport:
     is_holder[80 : 80 + lost] = False
     is_full = is_holder.copy()
     is_full[40:80] = not careful_caught
+    is_capped = is_full & (np.arange(130) >= 60) & (np.arange(130) < 80)
     given = Planted(
-        scenario, group, is_full, is_holder, np.ones(130, dtype=np.bool_), np.repeat([4, 1, 1], [40, 40, 50])
+        scenario=scenario,
+        group=group,
+        is_full=is_full,
+        is_capped=is_capped,
+        is_holder=is_holder,
+        was_full=np.ones(130, dtype=np.bool_),
+        merged=np.repeat([4, 1, 1], [40, 40, 50]),
+        units=np.where(is_holder, np.where(is_capped, 3.0, np.where(is_full, 8.0, 2.0)), 0.0),
     )
     return measure_planted(given, ATTACKS, INNOCENTS, 4.0, seed=0)
 
@@ -48,10 +56,12 @@ def test_recall_is_counted_by_ring() -> None:
     assert naive.caught.low is not None
     assert 0.5 < naive.caught.low < 0.9  # ten rings, not forty accounts
     assert (careful.rings, careful.accounts, careful.caught.value) == (10, 40, 0.0)
-    assert careful.units_let_in == pytest.approx(8.0)
-    assert careful.units_on_trial == 0.0
-    assert planted(careful_caught=True, lost=0).rings[1].units_on_trial == pytest.approx(8.0)
-    assert careful.cost_per_unit_minor == pytest.approx(70_000 / (12 * 8.0))
+    assert careful.units_asked == pytest.approx(8.0)
+    assert (careful.units_uncapped, careful.units_capped, careful.units_on_trial) == (4.0, 1.5, 0.0)
+    assert careful.cost_per_unit_minor == pytest.approx(70_000 / (12 * 5.5))
+    tried = planted(careful_caught=True, lost=0).rings[1]
+    assert (tried.units_uncapped, tried.units_capped, tried.units_on_trial) == (0.0, 0.0, 2.0)
+    assert tried.cost_per_unit_minor == pytest.approx(70_000 / (12 * 2.0))
 
 
 def test_innocents_who_pay_refuse() -> None:
