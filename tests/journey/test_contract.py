@@ -93,8 +93,11 @@ def test_the_whole_cycle_from_the_command_line(market: Path, tmp_path: Path, com
     middle, end = (format_instant(aware_of(submitted[int(len(submitted) * part)])) for part in (0.5, 0.9))
     command("ingest", market, *place)
     command("learn", "--as-of", middle, *place)
-    measured = json.loads(command("verify", "--ablations", "--json", *place))["report"]["surroundings"]["ablations"]
-    assert {row["name"] for row in measured} == {part.name for part in fields(Parts)}
+    for step, person in (("submit", "anna"), ("approve", "bert"), ("shadow", "anna")):
+        command("policy", step, "strict", "--by", person, *place)
+    measured = json.loads(command("verify", "--ablations", "--json", *place))["report"]["surroundings"]
+    assert {row["name"] for row in measured["ablations"]} == {part.name for part in fields(Parts)}
+    assert [row["policy"].split("-")[0] for row in measured["shadows"]] == ["strict"]
     command("publish", *place)
     out = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
     for file in out:

@@ -77,7 +77,7 @@ def _with_other_clusters(
             case.evidence | {name: said for name, said in witnesses.about(row, {}).items() if _is_the_models(said)}
             for row, case in enumerate(cases)
         ]
-        yield Variation(parameter, factor, _decided(desk.policy, cases, found))
+        yield Variation(parameter, factor, decided_again(desk.policy, cases, found))
 
 
 def _with_other_losses(policy: Policy, cases: Sequence[Case]) -> Iterator[Variation]:
@@ -87,10 +87,11 @@ def _with_other_losses(policy: Policy, cases: Sequence[Case]) -> Iterator[Variat
     for factor in LOSSES:
         moved = replace(policy, economics=replace(policy.economics, merchant_loss_minor=loss * factor))
         found = [case.evidence for case in cases]
-        yield Variation("loss from a merchant (thresholds)", factor, _decided(moved, cases, found))
+        yield Variation("loss from a merchant (thresholds)", factor, decided_again(moved, cases, found))
 
 
-def _decided(policy: Policy, cases: Sequence[Case], evidence: Sequence[dict[str, Evidence]]) -> NDArray[np.str_]:
+def decided_again(policy: Policy, cases: Sequence[Case], evidence: Sequence[dict[str, Evidence]]) -> NDArray[np.str_]:
+    """Give a policy's disposition of each case on evidence that takes the place of the case's own, shape (n,)."""
     dispositions = []
     for case, found in zip(cases, evidence, strict=True):
         application = case.application

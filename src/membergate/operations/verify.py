@@ -25,8 +25,10 @@ from membergate.operations.history import History
 from membergate.operations.learn import lesson_of
 from membergate.operations.outcomes import friction, net_value, rings
 from membergate.operations.policies import policy_file_name, read_policy
+from membergate.operations.policy_lifecycle import shadow_policies
 from membergate.operations.rivals import try_rivals
 from membergate.operations.sensitivity import try_parameters
+from membergate.operations.shadows import try_shadows
 from membergate.operations.without_labels import measure_drift_since, verify_without_labels
 from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
 from membergate.verification.certificate import Terms
@@ -163,6 +165,7 @@ def _surroundings(
         sensitivity=try_parameters(desk, lesson, sample, table, cases, seed=seed),
         materiality=materiality(desk.policy, evaluated.decided, share),
         rivals=try_rivals(model, lesson, sample, table, seed=seed),
+        shadows=try_shadows(desk.policy, shadow_policies(workspace), sample, cases, seed=seed),
         ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating else None,
         confusion=find_confusion(sample, reasons_of(evaluated.decided)),
         conduct=conduct(desk, evaluated.decided),

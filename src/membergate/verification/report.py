@@ -38,6 +38,7 @@ from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
 from membergate.verification.selective_labels import SelectiveEstimates
 from membergate.verification.sensitivity import SensitivityRow
+from membergate.verification.shadows import ShadowRow
 from membergate.verification.unlabelled import WithoutLabels
 from membergate.verification.wording import verdict, warnings
 
@@ -98,6 +99,8 @@ class Surroundings:
         What hangs on the door.
     rivals
         What other ways of ordering the applicants make of the same sample.
+    shadows
+        What the policies that stand in shadow would change.
     ablations
         What the candidate is worth without each of its parts; the lead is what leaving the part out loses.
     confusion
@@ -124,6 +127,7 @@ class Surroundings:
     sensitivity: tuple[SensitivityRow, ...] | None = None
     materiality: Materiality | None = None
     rivals: tuple[RivalRow, ...] | None = None
+    shadows: tuple[ShadowRow, ...] | None = None
     ablations: tuple[RivalRow, ...] | None = None
     confusion: ConfusionZone | None = None
     conduct: Conduct | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from membergate.domain.disposition import FULL_ADMISSIONS
+from membergate.domain.disposition import FULL_ADMISSIONS, Disposition
 from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import LEVEL, OperatorBootstrap
 from membergate.verification.metrics import genuine_admission, leakage
@@ -48,8 +48,8 @@ class SensitivityRow:
         Share of all applicants whose decision is different, as far as the sample tells: with none among k operators it
         may still be up to about 3.7 / k.
     genuine_admission, leakage
-        Of full admissions, less the chosen parameters': paired differences of shares. Where no full admission is
-        different they are 0 without an interval, and `moved` says how little that shows.
+        Of admissions (in full, unless asked otherwise), less the chosen parameters': paired differences of shares.
+        Where no admission is different they are 0 without an interval, and `moved` says how little that shows.
     """
 
     parameter: str
@@ -61,7 +61,12 @@ class SensitivityRow:
 
 
 def measure_sensitivity(
-    sample: EvaluationSample, variations: Sequence[Variation], *, seed: int, level: float = LEVEL
+    sample: EvaluationSample,
+    variations: Sequence[Variation],
+    *,
+    seed: int,
+    admitting: frozenset[Disposition] = FULL_ADMISSIONS,
+    level: float = LEVEL,
 ) -> tuple[SensitivityRow, ...]:
     """Hold every variation against the chosen parameters on the same rows, paired by operator.
 
@@ -73,17 +78,19 @@ def measure_sensitivity(
         The same rows decided otherwise.
     seed
         Seed of the bootstrap.
+    admitting
+        The dispositions that count as admitted.
     level
         Nominal coverage of the intervals.
     """
     bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed))
-    chosen = is_among(sample.disposition, FULL_ADMISSIONS)
+    chosen = is_among(sample.disposition, admitting)
     rows = []
     for each in variations:
         is_changed = each.disposition != sample.disposition
         whole = sample.rate_weight
         (moved,) = measure_shares([Share("decisions_moved", whole * is_changed, whole)], bootstrap, level=level)
-        admitted = is_among(each.disposition, FULL_ADMISSIONS)
+        admitted = is_among(each.disposition, admitting)
         of_genuine, of_leaks = (
             _difference(f"{name}_moved", share(sample, admitted), share(sample, chosen), bootstrap, level)
             for name, share in (("genuine_admission_rate", genuine_admission), ("leakage", leakage))

@@ -15,6 +15,7 @@ from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, from_json, to_json
 from membergate.verification.rivals import Rival, measure_rivals
 from membergate.verification.sample import EvaluationSample
+from membergate.verification.shadows import measure_shadows
 
 SampleMaker = Callable[..., EvaluationSample]
 
@@ -104,3 +105,25 @@ def test_what_parts_buy_stands_in_the_report(sample: EvaluationSample) -> None:
     assert "--ablations" not in page
     assert "“membergate verify --ablations” measures it" in to_html(reported(sample))
     assert "Nothing to measure: no labelled applicant, no part in use" in to_html(reported(sample, ablations=()))
+
+
+def test_a_shadow_is_told_in_full_and_over_all_holders(make_sample: SampleMaker) -> None:
+    """The shadow denies the four on trial, two of them merchants: only holders change, and leak their share less."""
+    trial, merchant = np.arange(300) % 75 == 0, np.arange(300) % 150 == 0
+    sample = make_sample(300, is_merchant=merchant, disposition=np.where(trial, "trial", "admit"))
+    decided = {"calm-1-ab": sample.disposition, "wary-2-cd": np.where(trial, "deny", sample.disposition)}
+    rows = measure_shadows(sample, decided, seed=0)
+    calm, wary = rows
+    assert (calm.policy, calm.changed, wary.policy, wary.changed) == ("calm-1-ab", 0, "wary-2-cd", 4)
+    for scope in ("full", "holders"):
+        assert (calm.leakage[scope].value, calm.leakage[scope].low) == (0.0, None)
+    assert (wary.leakage["full"].value, wary.leakage["full"].low) == (0.0, None)
+    assert wary.leakage["holders"].value == pytest.approx(-2 / 300)
+    assert wary.genuine_admission["holders"].value == pytest.approx(-2 / 298)
+    assert wary.leakage["holders"].high is not None
+    report = reported(sample, shadows=rows)
+    assert from_json(to_json(report)).surroundings.shadows == rows
+    page = to_html(report)
+    assert page.count("wary-2-cd") == 1
+    assert page.count("the same\nrows") == 6
+    assert "No policy stands in shadow" in to_html(reported(sample, shadows=()))

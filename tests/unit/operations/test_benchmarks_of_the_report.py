@@ -1,4 +1,4 @@
-"""What each part buys: the same model learned again, bit for bit, but for the part that is left out."""
+"""Section 8 of the report: the same model learned again but for one part, and the same sample decided by shadows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from membergate.domain.instants import utc
 from membergate.learning.model import IdentificationModel, Parts, save_model
 from membergate.operations.ablations import learned_again, try_ablations
 from membergate.operations.evaluation import Evaluated, evaluate, measuring_desk
 from membergate.operations.history import History
 from membergate.operations.learn import Learned, Lesson, lesson_of
-from membergate.operations.policies import read_policy
+from membergate.operations.policies import read_policy, shipped_policy
+from membergate.operations.sensitivity import decided_again
+from membergate.operations.shadows import try_shadows
 from membergate.operations.workspace import Workspace
+from membergate.verification.bootstrap import OperatorBootstrap
+from membergate.verification.metrics import measure_policy
 from membergate.verification.rivals import Rival, measure_rivals
 
-pytestmark = pytest.mark.xdist_group("ablations")
+pytestmark = pytest.mark.xdist_group("benchmarks")
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +74,28 @@ def test_parts_that_were_off_are_not_left_out_again(measured: tuple[Identificati
     assert try_ablations(learned_again(model, lesson, none), lesson, sample, table, seed=0) == ()
     nobody = np.zeros(0, dtype=np.int64)
     assert try_ablations(model, lesson, sample.take(nobody), table.take(nobody), seed=0) == ()
+
+
+def test_a_shadow_decides_what_the_candidate_decided(measured: tuple[IdentificationModel, Lesson, Evaluated]) -> None:
+    """The candidate again changes nothing and is no row; the strict rule changes what the report says of it anyway."""
+    _, _, evaluated = measured
+    sample, cases = evaluated.sample, [evaluated.decided[row][0] for row in evaluated.sample_rows.tolist()]
+    judge, strict = read_policy(None), shipped_policy("strict")
+    again = decided_again(judge, cases, [case.evidence for case in cases])
+    np.testing.assert_array_equal(again, sample.disposition)
+    assert try_shadows(judge, [judge], sample, cases, seed=0) == ()
+    (row,) = try_shadows(judge, [judge, strict], sample, cases, seed=0)
+    assert row.policy.startswith("strict-")
+    assert row.changed == (sample.disposition != sample.baseline_disposition).sum() > 0
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(0))
+    sides = [
+        measure_policy(sample, "", taken, bootstrap).rates
+        for taken in (sample.baseline_disposition, sample.disposition)
+    ]
+    for scope in ("full", "holders"):
+        for found, figure in ((row.genuine_admission, "genuine_admission"), (row.leakage, "leakage")):
+            its, ours = (getattr(rates[scope], figure).value for rates in sides)
+            assert found[scope].value == pytest.approx(its - ours)
+    ended = replace(strict, effective_until=utc(2020, 1, 1))
+    (row,) = try_shadows(judge, [ended], sample, cases, seed=0)
+    assert (row.changed, row.moved.value) == (0, 0.0)
