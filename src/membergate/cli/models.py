@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 SCOPE_WORDS = {"full": "in full", "holders": "trials too"}
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="A model version; the one learned last by default.")]
+SmallestPropensityOption = Annotated[
+    float | None,
+    typer.Option(help="Smallest chance with which anybody is drawn for review; that of the sample unless given."),
+]
+AblationsOption = Annotated[
+    bool, typer.Option("--ablations", help="Learn it again without each of its parts: a learning a part.")
+]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="A policy file; the shipped default otherwise.")]
 
 
@@ -78,11 +85,10 @@ def verify(
     until: InstantOption = None,
     alpha: Annotated[float, typer.Option(help="Leakage bound to certify, in (0, 1).")] = 0.02,
     delta: Annotated[float, typer.Option(help="Risk of certifying wrongly, in (0, 1).")] = 0.05,
+    smallest_propensity: SmallestPropensityOption = None,
     reviewer_sensitivity: Annotated[float, typer.Option(help="Share of merchants whom reviews find, in (0, 1].")] = 1.0,
     reviewer_specificity: Annotated[float, typer.Option(help="Share of genuine whom reviews clear, in (0, 1].")] = 1.0,
-    ablations: Annotated[
-        bool, typer.Option("--ablations", help="Learn it again without each of its parts: a learning a part.")
-    ] = False,
+    ablations: AblationsOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -106,6 +112,7 @@ def verify(
             terms=Terms(
                 alpha=alpha,
                 delta=delta,
+                smallest_propensity=smallest_propensity,
                 reviewer_sensitivity=reviewer_sensitivity,
                 reviewer_specificity=reviewer_specificity,
             ),
@@ -197,10 +204,7 @@ def monitor(
     *,
     alpha: Annotated[float, typer.Option(help="Leakage bound to watch, in (0, 1); counts when it begins.")] = 0.02,
     delta: Annotated[float, typer.Option(help="Risk of ever alarming wrongly, in (0, 1); as above.")] = 0.05,
-    smallest_propensity: Annotated[
-        float | None,
-        typer.Option(help="Smallest chance with which anybody is drawn for review; that of the sample unless given."),
-    ] = None,
+    smallest_propensity: SmallestPropensityOption = None,
     sensitivity: Annotated[float, typer.Option(help="Share of merchants whom reviewers know, in (0, 1].")] = 1.0,
     specificity: Annotated[float, typer.Option(help="Share of genuine people whom reviewers know, in (0, 1].")] = 1.0,
     until: InstantOption = None,

@@ -4,7 +4,7 @@ The mean of the scores over everybody is precise and wrong; the reviews are righ
 corrects the mean: theta = lambda mean(f) + sum w (y - lambda f) / N, whatever the scores are worth. Lambda is chosen to
 make the interval narrow, and is 0 (reviews alone) where scores say nothing. The plan draws the next reviews with
 chances proportional to sqrt(f (1 - f)), where an answer is least certain, and gives nobody less than half of an even
-chance.
+chance, or than a floor of one's own: a certificate takes the more operators the rarer the rarest is drawn.
 
 References
 ----------
@@ -107,11 +107,14 @@ class PlanRow:
         Expected reviews beyond those there are.
     active, uniform
         Expected half-width of the 95% interval of the merchant share, drawn by the plan, or all alike.
+    floored
+        The same by the plan with a floor under every chance; None without one, or where so few reviews cannot keep it.
     """
 
     reviews: int
     active: float
     uniform: float
+    floored: float | None = None
 
 
 def powered_share(people: Population, among: str, *, power: float | None = None, level: float = LEVEL) -> PoweredShare:
@@ -172,29 +175,37 @@ class Frame:
         """Accounts that wait."""
         return int(self.sizes.sum())
 
-    def chances(self, reviews: float) -> Floats:
+    def chances(self, reviews: float, smallest: float = 0.0) -> Floats:
         """Give each waiting operator's chance of being reviewed, so that so many accounts are expected to be.
 
         Parameters
         ----------
         reviews
             Accounts that may be reviewed, > 0.
+        smallest
+            A floor under every chance, in [0, 1].
 
         Returns
         -------
         ndarray of shape (k,)
-            In (0, 1], nowhere below half of an even chance.
+            In (0, 1], nowhere below half of an even chance, nor below the floor.
 
         Raises
         ------
         BadInputError
-            If there is nothing to spend.
+            If there is nothing to spend, or too little for the floor.
         """
         if reviews <= 0:
             raise BadInputError("a plan needs reviews", where=f"{reviews:g}", allowed="more than 0")
         if reviews >= self.waiting:
             return np.ones(len(self.sizes))
-        floor = DEFENSIVE_SHARE * reviews / self.waiting
+        if reviews < self.fewest(smallest):
+            raise BadInputError(
+                f"{reviews:g} reviews of {self.waiting:,} accounts give nobody a chance of {smallest:g}",
+                where="smallest propensity",
+                allowed=f"up to {reviews / self.waiting:.4g}, or {self.fewest(smallest):,} reviews",
+            )
+        floor = max(DEFENSIVE_SHARE * reviews / self.waiting, smallest)
         doubt = np.sqrt(np.clip(self.prediction * (1 - self.prediction), 1e-6, None))
         low, high = 0.0, 1.0 / float(doubt.min())
         for _ in range(60):
@@ -202,6 +213,10 @@ class Frame:
             spent = float((self.sizes * np.clip(middle * doubt, floor, 1.0)).sum())
             low, high = (middle, high) if spent < reviews else (low, middle)
         return np.clip(low * doubt, floor, 1.0)
+
+    def fewest(self, smallest: float) -> int:
+        """Count the reviews that a floor under every chance takes at least."""
+        return int(np.ceil(smallest * self.waiting - 1e-9))
 
     def half_width(self, chances: Floats, level: float = LEVEL) -> float:
         """Give the half-width to expect of the merchant share, if predictions are right.
@@ -224,24 +239,25 @@ class Frame:
         spread = np.square(size * (f - float((size * f).sum()) / total))
         return float(stats.norm.ppf((1 + level) / 2) * np.sqrt(doubt.sum() + spread.sum()) / total)
 
-    def rows(self) -> tuple[PlanRow, ...]:
-        """Tell what budgets buy, as far as accounts wait."""
+    def rows(self, smallest: float = 0.0) -> tuple[PlanRow, ...]:
+        """Tell what budgets buy, as far as accounts wait, and what they buy with a floor under every chance."""
         found = []
         for reviews in BUDGETS:
             if reviews < self.waiting:
-                uniform = np.full(len(self.sizes), reviews / self.waiting)
-                widths = [self.half_width(each) for each in (self.chances(reviews), uniform)]
-                found.append(PlanRow(reviews, *widths))
+                drawn = [self.chances(reviews), np.full(len(self.sizes), reviews / self.waiting)]
+                if smallest > 0 and self.fewest(smallest) <= reviews:
+                    drawn.append(self.chances(reviews, smallest))
+                found.append(PlanRow(reviews, *(self.half_width(each) for each in drawn)))
         return tuple(found)
 
-    def reviews_for(self, half_width: float) -> int | None:
-        """Give the reviews that a half-width takes; None where reviewing everybody would not do."""
+    def reviews_for(self, half_width: float, smallest: float = 0.0) -> int | None:
+        """Give the reviews that a half-width takes, with a floor; None where reviewing everybody would not do."""
         if self.half_width(np.ones(len(self.sizes))) > half_width:
             return None
-        low, high = 1, max(1, self.waiting)
+        low, high = max(1, self.fewest(smallest)), max(1, self.waiting)
         while low < high:
             middle = (low + high) // 2
-            reached = self.half_width(self.chances(middle)) <= half_width
+            reached = self.half_width(self.chances(middle, smallest)) <= half_width
             low, high = (low, middle) if reached else (middle + 1, high)
         return low
 

@@ -360,7 +360,8 @@ def _plan(sample: EvaluationSample, terms: Terms) -> SamplePlan:
     sampled = sample.is_sampled
     submitted, weight = sample.submitted_at[sampled], sample.weight[sampled]
     days = float((submitted.max() - submitted.min()) / np.timedelta64(1, "D")) if len(submitted) else 0.0
-    share = float(weight.mean() / weight.max()) if len(weight) else 1.0
+    largest = 1 / terms.smallest_propensity if terms.smallest_propensity else float(weight.max(initial=1.0))
+    share = float(weight.mean()) / largest if len(weight) else 1.0
     return plan_sample(terms, operators=len(np.unique(sample.operator_ids[sampled])), days=days, weight_share=share)
 
 

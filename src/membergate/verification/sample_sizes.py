@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from membergate.domain.errors import BadInputError
+from membergate.verification.bootstrap import Floats
 from membergate.verification.certificate import Terms, needed_clean_operators, needed_operators_at
 
 POWER = 0.8
@@ -116,6 +117,27 @@ def binomial_tail(leaks: float, trials: float, alpha: float) -> float:
     if leaks >= trials:
         return 1.0
     return float(special.betaincc(leaks + 1, trials - leaks, alpha))
+
+
+def clean_operators_drawn(accounts: Floats, chances: Floats, terms: Terms, *, smallest: float) -> int:
+    """Count the operators without a leak that a certificate takes if they are drawn with these chances.
+
+    A drawn operator weighs 1 / chance an account, so the mean weight to expect is the accounts over the operators
+    drawn, sum(accounts) / sum(chances); and the bet is bounded by the largest weight, 1 / smallest.
+
+    Parameters
+    ----------
+    accounts
+        Accounts of each operator that the door lets in, shape (k,).
+    chances
+        Of each operator, in (0, 1], shape (k,).
+    terms
+        What is to be certified.
+    smallest
+        The smallest chance of the whole design, in (0, 1].
+    """
+    weight = float(np.minimum(accounts, terms.operator_cap).sum() / chances.sum())
+    return needed_clean_operators(terms.tested_alpha, terms.delta, terms.operator_cap, weight_share=weight * smallest)
 
 
 def plan_sample(terms: Terms, *, operators: int = 0, days: float = 0.0, weight_share: float = 1.0) -> SamplePlan:

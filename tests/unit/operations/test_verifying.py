@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from membergate.cli.reviews import print_plan
 from membergate.domain.errors import BadInputError, NotEnoughDataError
 from membergate.learning.model import load_model
 from membergate.operations.evaluation import usual_sample
@@ -15,6 +16,7 @@ from membergate.operations.history import History
 from membergate.operations.review_plan import COLUMNS, plan_reviews, write_sheet
 from membergate.operations.verify import Verified
 from membergate.operations.workspace import Workspace
+from membergate.verification.certificate import Terms
 from membergate.verification.report import Report, from_json
 
 pytestmark = pytest.mark.xdist_group("verified")
@@ -227,6 +229,29 @@ def test_a_plan_draws_by_known_chances(place: Workspace, history: History, tmp_p
     assert all(0 < float(row["propensity"]) <= 1 for row in waiting)
     assert {row["propensity"] for row in rows if row["label"]} <= {"1"}
     assert len(rows) == len(plan.accounts) + len(plan.known)
+
+
+def test_a_plan_tells_what_its_rarest_draws_cost(
+    place: Workspace, history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A floor under the chances lets a certificate take fewer operators, at the price of a wider interval."""
+    free = plan_reviews(place, budget=80, history=history)
+    floor = (free.toll.smallest_propensity + 80 / free.waiting) / 2
+    floored = plan_reviews(place, budget=80, terms=Terms(smallest_propensity=floor), history=history)
+    assert floored.toll.smallest_propensity == pytest.approx(floor)
+    assert free.toll.clean_operators > floored.toll.clean_operators > floored.toll.clean_operators_alike
+    assert free.toll.clean_operators_alike == floored.toll.clean_operators_alike
+    assert floored.half_width > free.half_width
+    assert [row.floored is None for row in floored.rows] == [row.reviews < floor * free.waiting for row in floored.rows]
+    print_plan(free)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"smallest chance: {free.toll.smallest_propensity:.3g}; to certify 2% at 95% takes" in said
+    assert f"about {free.toll.clean_operators:,} operators" in said
+    assert "--smallest-propensity" in said
+    print_plan(floored)
+    assert f"none below {floor:.3g}" in capsys.readouterr().out
+    with pytest.raises(BadInputError, match=r"give nobody a chance of 0\.9"):
+        plan_reviews(place, budget=80, terms=Terms(smallest_propensity=0.9), history=history)
 
 
 def test_a_plan_says_what_cannot_be_had(place: Workspace, history: History) -> None:

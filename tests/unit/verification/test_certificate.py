@@ -21,7 +21,9 @@ from membergate.verification.certificate import (
     needed_clean_operators,
     needed_operators_at,
 )
+from membergate.verification.prediction_powered import Frame
 from membergate.verification.sample import EvaluationSample
+from membergate.verification.sample_sizes import clean_operators_drawn
 
 SampleMaker = Callable[..., EvaluationSample]
 ISSUED: datetime = utc(2025, 11, 1)
@@ -158,6 +160,22 @@ def test_even_weights_change_nothing(make_sample: SampleMaker) -> None:
     """A sample drawn with one propensity certifies like a full one."""
     needed = needed_clean_operators(0.02, 0.05, 1)
     assert certified(make_sample(needed, weight=np.full(needed, 8.0)), operator_cap=1).certificate.holds
+
+
+@pytest.mark.parametrize("smallest", [0.0, 0.1])
+def test_what_a_plan_takes_is_told_before(make_sample: SampleMaker, smallest: float) -> None:
+    """Drawn by the plan's chances, a clean sample needs about the operators told before; a floor lets it need fewer."""
+    generator = np.random.default_rng(1)
+    frame = Frame(generator.beta(0.5, 9, 20_000), np.ones(20_000), np.zeros(0))
+    chances, terms = frame.chances(3_000, smallest), Terms(operator_cap=1, smallest_propensity=smallest or None)
+    told = clean_operators_drawn(frame.sizes, chances, terms, smallest=float(chances.min()))
+    weight = 1 / chances[generator.random(20_000) < chances]
+    found = certify(make_sample(len(weight), weight=weight), "full", terms=terms, issued_at=ISSUED)
+    assert found.certificate.needed_operators == pytest.approx(told, rel=0.05)
+    alike = clean_operators_drawn(frame.sizes, np.full(20_000, 0.15), terms, smallest=0.15)
+    assert alike == needed_clean_operators(0.02, 0.05, 1) < told
+    free = frame.chances(3_000)
+    assert (told < clean_operators_drawn(frame.sizes, free, terms, smallest=float(free.min()))) is (smallest > 0)
 
 
 def test_reviewers_who_overlook_merchants_tighten_the_bound(make_sample: SampleMaker) -> None:

@@ -84,6 +84,24 @@ def test_a_plan_spends_its_budget() -> None:
         frame.chances(0)
 
 
+def test_a_floor_holds_and_costs_width() -> None:
+    """No chance is below it, the budget is spent, the interval is wider; a floor that cannot be kept is refused."""
+    f = np.array([0.01, 0.5, 0.99, 0.2] * 50)
+    frame = Frame(f, np.ones(200), np.zeros(0))
+    free, floored = frame.chances(40), frame.chances(40, 0.15)
+    assert free.min() < 0.15 == floored.min()
+    assert floored.sum() == pytest.approx(40, rel=1e-6)
+    assert frame.half_width(floored) > frame.half_width(free)
+    assert frame.chances(30, 0.15) == pytest.approx(np.full(200, 0.15))
+    with pytest.raises(BadInputError, match="give nobody a chance"):
+        frame.chances(29, 0.15)
+    rows = {row.reviews: row for row in Frame(np.tile(f, 5), np.ones(1_000), np.zeros(0)).rows(0.15)}
+    assert (rows[50].floored, rows[100].floored) == (None, None)
+    assert rows[200].active < (rows[200].floored or 0.0) < rows[200].uniform
+    assert rows[400].floored == rows[400].active  # half of an even chance is more than the floor
+    assert frame.reviews_for(0.5, 0.15) == 30
+
+
 def test_more_reviews_narrow_and_the_inverse_agrees() -> None:
     """Half-widths fall with the budget; the reviews told for a half-width reach it, and one fewer does not."""
     g = np.random.default_rng(5)

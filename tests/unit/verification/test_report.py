@@ -13,6 +13,7 @@ import pytest
 
 from membergate import verification
 from membergate.domain.instants import utc
+from membergate.verification.certificate import Terms
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, build_report, from_json, to_json
 from membergate.verification.sample import EvaluationSample, check_split
@@ -21,7 +22,9 @@ from membergate.verification.wording import percent
 SampleMaker = Callable[..., EvaluationSample]
 
 
-def reported(sample: EvaluationSample, seed: int = 5, observed_until: datetime | None = None) -> Report:
+def reported(
+    sample: EvaluationSample, seed: int = 5, observed_until: datetime | None = None, terms: Terms | None = None
+) -> Report:
     """Report with few replicates."""
     split = check_split(
         sample,
@@ -39,6 +42,7 @@ def reported(sample: EvaluationSample, seed: int = 5, observed_until: datetime |
         split=split,
         lineage={"data": "sha256:00"},
         replicates=150,
+        terms=terms,
     )
 
 
@@ -53,6 +57,13 @@ def test_json_goes_there_and_back(report: Report) -> None:
     written = to_json(report)
     assert from_json(written) == report
     assert to_json(from_json(written)) == written
+
+
+def test_a_rarer_design_takes_more_operators(market: EvaluationSample, report: Report) -> None:
+    """Whoever declares draws rarer than any in the sample is told of more operators, in the plan as in certificates."""
+    rarer = reported(market, terms=Terms(smallest_propensity=0.1))
+    assert rarer.plan.clean_operators > 2 * report.plan.clean_operators
+    assert rarer.certificates[0].certificate.needed_operators > 2 * report.certificates[0].certificate.needed_operators
 
 
 def test_the_same_seed_gives_the_same_bytes(market: EvaluationSample, report: Report) -> None:
