@@ -1,6 +1,9 @@
-"""Let rivals score the evaluation sample: the model's own jurors, economics, clustering alone, and boosted trees."""
+"""Let rivals score the evaluation sample: the model's own jurors, economics, clustering alone, trees, beliefs."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -10,18 +13,21 @@ from membergate.engine import HDBSCAN
 from membergate.learning.features import FeatureTable
 from membergate.learning.model import IdentificationModel
 from membergate.learning.model.clusters import MIN_SAMPLES
+from membergate.operations.beliefs import beliefs_about
+from membergate.operations.history import History
 from membergate.operations.learn import Lesson
 from membergate.verification.rivals import Rival, RivalRow, measure_rivals
-from membergate.verification.sample import EvaluationSample
+from membergate.verification.sample import EvaluationSample, Floats
 
 JUROR_WORDS = ("local outlier factor", "k-distance", "MDCA", "isolation forest", "soft-link graph")
 """The jurors' names for readers, in the jury's order."""
 FEWEST_OF_EACH = 10
-"""Labelled merchants, and labelled genuine applicants, from which trees are grown."""
+"""Labelled merchants, and labelled genuine applicants, from which a rival learns."""
 LEAVES, IN_A_LEAF, ROUNDS = 8, 20, 100
 
 
 def try_rivals(
+    history: History,
     model: IdentificationModel,
     lesson: Lesson,
     sample: EvaluationSample,
@@ -33,6 +39,8 @@ def try_rivals(
 
     Parameters
     ----------
+    history
+        The market, for who shares what with whom.
     model
         The candidate.
     lesson
@@ -52,22 +60,27 @@ def try_rivals(
     if len(deviations) > 2 * MIN_SAMPLES:
         clustered = HDBSCAN(min_cluster_size=MIN_SAMPLES).fit(deviations)
         rivals.append(Rival("HDBSCAN alone (outside its clusters)", False, 1.0 - clustered.probabilities_))
-    trees = _boosted_trees(lesson, table, seed)
-    if trees is not None:
-        rivals.append(trees)
+    labels = lesson.labels.only(EVALUATING_GRADES)
+    if min((labels.is_merchant == side).sum() for side in (0, 1)) >= FEWEST_OF_EACH:
+        rivals += _taught(history, model, replace(lesson, labels=labels), table, seed)
     return measure_rivals(sample, rivals, seed=seed)
 
 
-def _boosted_trees(lesson: Lesson, table: FeatureTable, seed: int) -> Rival | None:
-    """Grow trees on the same features and the same labels; None where labels are too few."""
-    labels = lesson.labels.only(EVALUATING_GRADES)
-    taught = labels.training_weight > 0
-    is_merchant = labels.is_merchant[taught] == 1
-    if min(is_merchant.sum(), (~is_merchant).sum()) < FEWEST_OF_EACH:
-        return None
+def _taught(
+    history: History, model: IdentificationModel, lesson: Lesson, table: FeatureTable, seed: int
+) -> Iterator[Rival]:
+    """Let rivals learn from the labels that the model learned from: trees on the same features, beliefs on a graph."""
+    yield Rival("boosted trees, same features and labels", True, _boosted_trees(lesson, table, seed))
+    beliefs = beliefs_about(table.spine, history, model.lineage.trained_until, lesson)
+    if beliefs.any():
+        yield Rival("belief propagation on soft links", True, beliefs)
+
+
+def _boosted_trees(lesson: Lesson, table: FeatureTable, seed: int) -> Floats:
+    taught = lesson.labels.is_labelled
     trees = HistGradientBoostingClassifier(
         max_leaf_nodes=LEAVES, min_samples_leaf=IN_A_LEAF, max_iter=ROUNDS, early_stopping=False, random_state=seed
     )
-    trees.fit(lesson.table.values[taught], is_merchant, sample_weight=labels.training_weight[taught])
-    scores = np.asarray(trees.predict_proba(table.values)[:, 1], dtype=np.float64)
-    return Rival("boosted trees, same features and labels", True, scores)
+    weight = lesson.labels.training_weight[taught]
+    trees.fit(lesson.table.values[taught], lesson.labels.is_merchant[taught] == 1, sample_weight=weight)
+    return np.asarray(trees.predict_proba(table.values)[:, 1], dtype=np.float64)

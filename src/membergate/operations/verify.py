@@ -164,7 +164,7 @@ def _surroundings(
         reviewers=reviewer_agreement(history, end, seed=seed),
         sensitivity=try_parameters(desk, lesson, sample, table, cases, seed=seed),
         materiality=materiality(desk.policy, evaluated.decided, share),
-        rivals=try_rivals(model, lesson, sample, table, seed=seed),
+        rivals=try_rivals(history, model, lesson, sample, table, seed=seed),
         shadows=try_shadows(desk.policy, shadow_policies(workspace), sample, cases, seed=seed),
         ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating else None,
         confusion=find_confusion(sample, reasons_of(evaluated.decided)),

@@ -59,11 +59,14 @@ def test_every_part_is_measured(report: Report) -> None:
 
 
 def test_rivals_stand_beside_the_score_on_the_same_sample(report: Report) -> None:
-    """Five jurors, economics, clustering and trees from the same labels, best first, each with a paired lead."""
+    """Five jurors, economics, clustering, trees and beliefs from the same labels, best first, with paired leads."""
     rows = report.surroundings.rivals
     assert rows is not None
-    assert len(rows) == 8
-    assert [row.name for row in rows if row.asks_labels] == ["boosted trees, same features and labels"]
+    assert len(rows) == 9
+    assert {row.name for row in rows if row.asks_labels} == {
+        "boosted trees, same features and labels",
+        "belief propagation on soft links",
+    }
     precisions = [row.average_precision.value for row in rows]
     assert precisions == sorted(precisions, key=lambda value: -(value or 0.0))
     own = report.metrics.average_precision
