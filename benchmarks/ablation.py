@@ -13,7 +13,8 @@ from collections import defaultdict
 from dataclasses import fields, replace
 from pathlib import Path
 
-from benchmarks.identify import interval, market_of, measured, membergate
+from benchmarks.identify import market_of, measured, membergate
+from benchmarks.intervals import interval
 
 from membergate.learning.model import Parts
 

@@ -14,9 +14,10 @@ features` shows what the features alone buy. The strict rule ranks by how many o
 Beside the genuine admission rate: the worst look-alike's, the share of rings of which at least half is not admitted,
 and the genuine applicants who are not admitted for each merchant who is not. Two oracles of what was resold so far say
 what behaviour can tell (`benchmarks/identify_doors.py`), and the shipped policy's own decisions say what comes of the
-model where there are caps and trials. Printed are means over seeds with 95 % t intervals. Usage:
+model where there are caps and trials. Printed are means over seeds with 95 % t intervals, cut at what a figure can be
+(a share at 0 and 1, contamination at 0). Usage:
 `python -m benchmarks.identify [--accounts 10000] [--seeds 501 ...] [--budgets 0 50 300 1500] [--keep FOLDER]`
-With `--keep`, each seed's figures are kept in a file, and read from it where it is there.
+With `--keep`, each seed's figures are kept in a file, and read from it where the same source measured the same budgets.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ import duckdb
 import lightgbm
 import numpy as np
 from benchmarks.identify_doors import as_decided, resold_so_far
+from benchmarks.intervals import RATIO, SHARE, interval
+from benchmarks.keeping import kept_in
 from benchmarks.plain_aggregates import plain_aggregates
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.ensemble import IsolationForest
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import average_precision_score
@@ -69,6 +71,10 @@ CAUGHT = 0.5
 REVIEWED = "reviewed"
 GRID = [{"num_leaves": leaves, "min_child_samples": least} for leaves in (4, 8, 16) for least in (5, 20)]
 TREES = (50, 150)
+
+OWN = ("identify", "identify_doors", "plain_aggregates")
+"""What of the benchmarks makes the figures."""
+CONTAMINATION = "contamination"
 
 OURS = ("membergate", "lightgbm, our features")
 ORACLES = ("oracle, by account", "oracle, by operator")
@@ -264,7 +270,7 @@ def measured(market: Market, scores: Scores) -> dict[str, float]:
         "average precision": float(average_precision_score(is_merchant, scores)),
         "worst look-alike": min(float(admitted[archetype == kind].mean()) for kind in kinds),
         "rings caught": float(np.mean([(~admitted[of]).mean() >= CAUGHT for of in rings])),
-        "contamination": float((~admitted & ~is_merchant).sum() / max((~admitted & is_merchant).sum(), 1)),
+        CONTAMINATION: float((~admitted & ~is_merchant).sum() / max((~admitted & is_merchant).sum(), 1)),
     }
 
 
@@ -297,8 +303,8 @@ def run(seed: int, accounts: int, budgets: list[int]) -> Figures:
 
 
 def kept(folder: Path | None, seed: int, accounts: int, budgets: list[int]) -> Figures:
-    """Read a seed's figures where they were kept; else measure, and keep them where there is a folder."""
-    file = None if folder is None else folder / f"identify-{accounts}-{seed}.json"
+    """Read a seed's figures where the same source measured the same; else measure and, given a folder, keep them."""
+    file = None if folder is None else kept_in(folder, f"identify-{accounts}-{seed}", sorted(budgets), OWN)
     if file is not None and file.exists():
         return {(budget, name): figures for budget, name, figures in json.loads(file.read_text(encoding="utf-8"))}
     found = run(seed, accounts, budgets)
@@ -308,15 +314,6 @@ def kept(folder: Path | None, seed: int, accounts: int, budgets: list[int]) -> F
     return found
 
 
-def interval(values: list[float]) -> str:
-    """Write a mean over seeds with its 95 % t interval."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return f"{mean:.3f}"
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
-
-
 def show(together: Mapping[tuple[int, str], Mapping[str, list[float]]], budgets: list[int]) -> None:
     """Print one table, best average precision first, and by how much membergate leads the best opponent."""
     figures = list(next(iter(together.values())))
@@ -324,7 +321,8 @@ def show(together: Mapping[tuple[int, str], Mapping[str, list[float]]], budgets:
     for budget in budgets:
         keys = [key for key in together if key[0] == budget and key[1] != DOOR]
         for key in sorted(keys, key=lambda key: -float(np.mean(together[key]["average precision"]))):
-            print(f"| {budget} | {key[1]} | " + " | ".join(interval(together[key][name]) for name in figures) + " |")
+            told = (interval(together[key][name], RATIO if name == CONTAMINATION else SHARE) for name in figures)
+            print(f"| {budget} | {key[1]} | {' | '.join(told)} |")
     print("\n| labels | lead over the best opponent in | points |\n|---|---|---|")
     for budget in budgets:
         for name in figures[:2]:
@@ -334,7 +332,7 @@ def show(together: Mapping[tuple[int, str], Mapping[str, list[float]]], budgets:
             print(f"| {budget} | {name}: {best[1]} | {interval(lead.tolist())} |")
     print(f"\n| {DOOR}, {max(budgets)} labels | share |\n|---|---|")
     for name, values in together[max(budgets), DOOR].items():
-        print(f"| {name} | {interval(values)} |")
+        print(f"| {name} | {interval(values, SHARE)} |")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ Each market is simulated twice, with the same people who want the same things: a
 merchants of one account declaring the lane of group-buy leaders (`evasion.poses_share`). In each a model is learned at
 45 % of the applications, and later ones of operators that it never met are decided by the shipped policy, and by the
 same without the guard. Who is who is read from the simulator's truth. Printed are shares with 95 % t intervals over
-markets, and what the guard changes, paired by market. Usage:
+markets, cut at 0 and 1, and what the guard changes, paired by market. Usage:
 `python -m benchmarks.posing [--accounts 10000] [--seeds 9601 ...] [--poses 0.3]`
 """
 
@@ -20,7 +20,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import yaml
-from benchmarks.settling import interval
+from benchmarks.intervals import interval
+from benchmarks.settling import share
 
 from membergate.deciding.policy import Policy, load_policy
 from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS, Disposition
@@ -125,7 +126,7 @@ def main() -> None:
         if policy == "with":
             after, before = figures[market, "with", words], figures[market, "without", words]
             change = [x - y for x, y in zip(after, before, strict=True)]
-            print(f"| {market} | {words} | {interval(before)} | {interval(after)} | {interval(change)} |")
+            print(f"| {market} | {words} | {share(before)} | {share(after)} | {interval(change, digits=4)} |")
 
 
 if __name__ == "__main__":

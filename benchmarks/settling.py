@@ -4,7 +4,7 @@ On fresh markets a model is learned at 45 % of the applications. Operators that 
 earlier instants, like those it learned from: counted is how often the later probability, once the orders had at least
 doubled, lies in the interval that was stated earlier (nominal 80 %), beside the spread of the model's own members. Then
 later applications of such operators are decided twice, with either lower end; who is who is read from the simulator's
-truth. Printed are means over markets with 95 % t intervals. Usage:
+truth. Printed are means over markets with 95 % t intervals, cut at 0 and 1. Usage:
 `python -m benchmarks.settling [--accounts 10000] [--seeds 9501 ...]`
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from benchmarks.intervals import SHARE, interval
 from numpy.typing import NDArray
-from scipy import stats
 
 from membergate.deciding.policy import decide
 from membergate.domain.disposition import FULL_ADMISSIONS, HOLDERS, Checkpoint, Disposition
@@ -126,13 +126,9 @@ def measured(folder: Path, seed: int, accounts: int, figures: Figures) -> None:
     print(f"  seed {seed} done", flush=True)
 
 
-def interval(values: Sequence[float]) -> str:
-    """Write a mean over markets with its t interval."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return f"{mean:.4f}"
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return f"{mean:.4f} [{mean - half:.4f}, {mean + half:.4f}]"
+def share(values: Sequence[float]) -> str:
+    """Write a mean share over markets with its interval."""
+    return interval(values, SHARE, digits=4)
 
 
 def main() -> None:
@@ -147,12 +143,12 @@ def main() -> None:
             measured(Path(folder), seed, given.accounts, figures)
     print("\n| orders seen | settles inside | inside the members' spread | mean width |\n|---|---|---|---|")
     for band in BANDS:
-        row = [interval(figures[name, band]) for name in ("inside", "inside members", "width")]
+        row = [share(figures[name, band]) for name in ("inside", "inside members", "width")]
         print(f"| {band} | {' | '.join(row)} |")
     print("\n| at the door | members' lower end | the interval's |\n|---|---|---|")
     for name, words in list(figures):
         if name == "interval":
-            print(f"| {words} | {interval(figures['members', words])} | {interval(figures['interval', words])} |")
+            print(f"| {words} | {share(figures['members', words])} | {share(figures['interval', words])} |")
 
 
 if __name__ == "__main__":
