@@ -106,7 +106,10 @@ def explain(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain an account's decision: reasons, evidence, what would change it, its operator and its cluster."""
+    """Explain an account's decision: reasons, evidence, what would change it, its operator and its cluster.
+
+    The account's latest application is decided as of its submission; what was known only later is no part of it.
+    """
     from membergate.operations.explain import explain as explain_account
     from membergate.operations.workspace import Workspace
 

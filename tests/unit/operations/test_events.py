@@ -12,6 +12,8 @@ import pytest
 from membergate.domain.errors import BadInputError
 from membergate.domain.instants import format_instant
 from membergate.operations.events import load_events, read_event, take, take_events
+from membergate.operations.explain import explain
+from membergate.operations.learn import Learned
 from membergate.operations.workspace import Workspace
 from membergate.store import InboxEvent, OperationalRecord, open_store
 from membergate.store.inbox import EventInbox
@@ -141,3 +143,29 @@ def test_however_many_wait_all_are_loaded(live: Workspace, shop: Any, monkeypatc
     monkeypatch.setattr(EventInbox, "waiting", lambda inbox, after: waiting(inbox, after, most=2))
     loaded = load_events(live, clock=shop.clock)
     assert (loaded.taken, loaded.waiting) == ({"accounts": 1, "orders": 1, "order_lines": 1}, 3)
+
+
+def test_an_application_is_explained_as_of_its_submission(
+    workspace: Workspace, learned_workspace: tuple[Workspace, Learned], shop: Any, tmp_path: Path
+) -> None:
+    """Rows that came later without `ingested_at` are no part of it; the same rows with their own instants are."""
+    model = learned_workspace[1].model_version
+    start, submitted = shop.now - timedelta(days=60), shop.now - timedelta(days=2)
+    rows: list[dict[str, Any]] = []
+    for name in ("late", "told"):
+        when = [start, submitted, *(start + timedelta(days=5 * n + 1) for n in range(8))]
+        known = [{"ingested_at": format_instant(at)} if name == "told" else {} for at in when]
+        rows.append(event(name, "accounts", account(name, start) | known[0]))
+        asked = {"application_id": f"{name}-asks", "account_id": name, "plan": "annual"}
+        asked |= {"submitted_at": format_instant(submitted)}
+        rows.append(event(f"{name}-asks", "applications", asked | known[1]))
+        rows += [
+            event(f"{name}-{n}", "orders", order(f"{name}-{n}", name, when[n + 2], **known[n + 2])) for n in range(8)
+        ]
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert {it.state for it in take_events(workspace, tmp_path / "events.jsonl", clock=shop.clock)} == {"accepted"}
+    load_events(workspace, clock=shop.clock)
+    found = [explain(workspace, name, clock=shop.clock, model_version=model) for name in ("late", "told")]
+    assert [each.decision.as_of for each in found] == [submitted, submitted]
+    seen = [{each.name: each.value for each in one.evidence}["evidence_mass"] for one in found]
+    assert seen == [0, 8]
