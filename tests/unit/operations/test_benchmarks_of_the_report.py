@@ -57,6 +57,8 @@ def test_every_part_is_left_out_once(measured: tuple[IdentificationModel, Lesson
     assert all(value is not None for value in lost)
     assert lost == sorted(lost, key=lambda value: -(value or 0.0))
     assert any(lost)
+    idle = {row.name for row in rows if (row.precision_lead.value, row.precision_lead.low) == (0.0, None)}
+    assert idle >= {"clusters", "jury"}  # labels taught this score
     (row,) = [row for row in rows if row.name == "senses"]
     scores = learned_again(model, lesson, Parts(senses=False)).witness(table).risk_score
     assert (row,) == measure_rivals(sample, [Rival("senses", True, scores)], seed=0)

@@ -95,11 +95,14 @@ def test_the_hardest_cases_come_first(sample: EvaluationSample) -> None:
 def test_what_parts_buy_stands_in_the_report(sample: EvaluationSample) -> None:
     """Measured, a row a part with what is lost; not measured, the command that would and what it costs."""
     worse = np.random.default_rng(6).normal(size=len(sample)) + sample.risk_score
-    rows = measure_rivals(sample, [Rival("jury", True, worse)], seed=0)
+    rows = measure_rivals(sample, [Rival("jury", True, worse), Rival("clusters", True, sample.risk_score)], seed=0)[
+        ::-1
+    ]
     measured = reported(sample, ablations=rows)
     assert from_json(to_json(measured)).surroundings.ablations == rows
     page = to_html(measured)
     assert "the outlier detectors<small>jury</small>" in page
+    assert page.count("the same in every\ndraw</small>") == 2
     assert rows[0].precision_lead.value is not None
     assert f"{100 * rows[0].precision_lead.value:+.1f}" in page
     assert "--ablations" not in page
