@@ -117,7 +117,8 @@ def verify(
     policy = policy or read_policy(None)
     live = workspace.live()
     end = until or history.last_instant
-    incumbent = live_desk(workspace, history) if live is not None else None
+    is_live = live is not None and (live.model_version, live.policy_file) == (version, policy_file_name(policy))
+    incumbent = live_desk(workspace, history) if live is not None and not is_live else None
     desk = measuring_desk(workspace, history, version, policy)
     evaluated = evaluate(desk, incumbent, end)
     report = build_report(
@@ -132,6 +133,7 @@ def verify(
         split=evaluated.split,
         surroundings=_surroundings(workspace, desk, evaluated, end, is_ablating=is_ablating),
         usual=usual_sample(history, desk.model, end),
+        is_live=is_live,
         terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
     )
     if until is not None:

@@ -14,6 +14,8 @@ from html import escape
 from membergate.domain.measurement import Measurement
 
 WIDTH = 720.0
+_LETTER = 6.9
+"""Width of a letter in a legend."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 700.0, 44.0, 52.0
 
 
@@ -166,14 +168,15 @@ def plane(height: float, x: tuple[float, float], y: tuple[float, float], *, is_r
 
 def legend(marks: Sequence[Mark], extra: Sequence[str] = ()) -> list[str]:
     """Draw a row that names each mark, and a line sample for each of `extra` (`class|words`)."""
-    parts, x = [], _LEFT - 50
+    named = [entry.split("|") for entry in extra]
+    width = sum(32 + _LETTER * len(mark.label) for mark in marks) + sum(28 + _LETTER * len(words) for _, words in named)
+    parts, x = [], max(min(_LEFT - 50, WIDTH - width), 0.0)
     for mark in marks:
         parts += [_shape(mark, x + 6, 14), text(x + 18, 18, mark.label, "key")]
-        x += 32 + 6.9 * len(mark.label)
-    for entry in extra:
-        kind, words = entry.split("|")
+        x += 32 + _LETTER * len(mark.label)
+    for kind, words in named:
         parts += [line(x, 14, x + 22, 14, kind), text(x + 28, 18, words, "key")]
-        x += 42 + 6.9 * len(words)
+        x += 42 + _LETTER * len(words)
     return parts
 
 

@@ -133,6 +133,7 @@ def judge(
     observed_until: datetime | None = None,
     controls: Sequence[Control] = (),
     usual: UsualSample | None = None,
+    is_live: bool = False,
 ) -> GateJudgement:
     """Hold the candidate against the incumbent on the same rows, paired by operator.
 
@@ -157,9 +158,14 @@ def judge(
         Checks without labels; one that fails refuses, whatever the labels say.
     usual
         What the sample would hold had the model been trained until the usual instant; None where it was.
+    is_live
+        Whether the candidate is what is live already: publishing it again changes nobody's answer, so it is refused
+        only where it has become clearly worse than the strict-threshold policy. The sample then has no incumbent.
     """
     rules = rules or GateRules()
-    judgement = _judged_by_labels(sample, bootstrap, rules, usual)
+    judgement = (
+        _judged_again(sample, bootstrap, rules) if is_live else _judged_by_labels(sample, bootstrap, rules, usual)
+    )
     failed = [control.sentence for control in controls if not control.passes]
     if observed_until is not None and (stale := _stale(sample, observed_until, rules)):
         failed.append(stale)
@@ -203,6 +209,19 @@ def _judged_by_labels(
         opens=opens,
         against=against,
         reasons=tuple(finding.sentence for finding in findings if finding.is_met == opens),
+        measurements=tuple(finding.measurement for finding in findings),
+    )
+
+
+def _judged_again(sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules) -> GateJudgement:
+    """Ask of what is live already whether it is clearly worse than the rule that it replaced."""
+    findings = _findings(sample, "strict", bootstrap, rules) if sample.is_sampled.any() else []
+    worse = [finding for finding in findings if finding.is_clearly_worse]
+    same = "It is what is live already: publishing it again would change nobody's answer."
+    return GateJudgement(
+        opens=not worse,
+        against="strict",
+        reasons=(same, *(finding.sentence for finding in (worse or findings))),
         measurements=tuple(finding.measurement for finding in findings),
     )
 

@@ -248,6 +248,7 @@ def build_report(
     rules: GateRules | None = None,
     surroundings: Surroundings | None = None,
     usual: UsualSample | None = None,
+    is_live: bool = False,
     level: float = LEVEL,
     replicates: int = REPLICATES,
 ) -> Report:
@@ -274,6 +275,8 @@ def build_report(
         What was measured beyond the sample; its checks without labels can shut the gate.
     usual
         What the sample would hold had the model been trained until the usual instant; None where it was.
+    is_live
+        Whether the candidate is what is live already.
     level
         Nominal coverage of every interval, in (0, 1).
     replicates
@@ -289,7 +292,9 @@ def build_report(
         if checked is not None
         for control in checked.controls
     ]
-    judgement = judge(sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls, usual=usual)
+    judgement = judge(
+        sample, bootstrap, rules=rules, observed_until=observed_until, controls=controls, usual=usual, is_live=is_live
+    )
     certified = _certified(sample, terms or Terms(), observed_until or produced_at)
     return _assembled(origin, split, sample, bootstrap, level, certified, beyond, judgement)
 

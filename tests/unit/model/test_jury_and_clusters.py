@@ -9,7 +9,15 @@ import pytest
 from sklearn.ensemble import IsolationForest
 
 from membergate.learning.model import Labelling
-from membergate.learning.model.clusters import GENUINE, MERCHANTS, UNTYPED, RegionRows, TypedClusters
+from membergate.learning.model.clusters import (
+    GENUINE,
+    MERCHANTS,
+    SMALLEST_EPS,
+    UNTYPED,
+    RegionClustering,
+    RegionRows,
+    TypedClusters,
+)
 from membergate.learning.model.forest import IsolationTrees
 from membergate.learning.model.jury import JURORS, Jury, disagreement
 
@@ -81,6 +89,15 @@ def test_evidence_names_a_cluster_and_density_does_not(labelled: str, expected: 
     assert region.look_alike_shares[number] == 1.0
     assert region.stability[number] > 0.9
     np.testing.assert_allclose(region.centres[number], 3, atol=0.1)
+
+
+def test_newcomers_who_all_lie_at_one_point_leave_the_reach_alone() -> None:
+    """However many of whom nothing is known coincide, groups are sought as far as the others lie from one another."""
+    people, newcomers = crowd(400), np.zeros((300, len(COLUMNS)))
+    alone = RegionClustering().fit(people).clusterer_.eps
+    together = RegionClustering().fit(np.vstack([people, newcomers])).clusterer_.eps
+    assert alone == pytest.approx(together, rel=0.2)
+    assert RegionClustering().fit(newcomers).clusterer_.eps == SMALLEST_EPS
 
 
 def test_a_testimony_names_types_and_noise_has_none(reviewed: IdentificationModel, others: Population) -> None:

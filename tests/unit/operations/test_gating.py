@@ -130,6 +130,22 @@ def test_a_look_leaves_what_the_gate_judged_alone(
     assert judgement.report_digest == digest_of(verified.json.read_bytes())
 
 
+def test_what_is_live_is_verified_again_and_signed_anew(
+    verified: Verified, tmp_path: Path, clock: Callable[[], datetime]
+) -> None:
+    """When its certificate has run out, the same model with the same policy may be verified and published again."""
+    shutil.copytree(verified.html.parents[2], tmp_path / "workspace")
+    place = Workspace(tmp_path / "workspace")
+    first = publish(place, clock=clock)
+    again = verify(place, clock=clock)
+    assert again.report.judgement.opens
+    assert "It is what is live already" in again.report.judgement.reasons[0]
+    assert [outcome.policy for outcome in again.report.metrics.outcomes] == ["candidate", "strict"]
+    renewed = publish(place, clock=clock, signed_by="Ada Li")
+    assert (renewed.live.model_version, renewed.live.policy_file) == (first.live.model_version, first.live.policy_file)
+    assert renewed.replaced == first.live
+
+
 @pytest.mark.parametrize("name", ["x" * 201, "Ada\x1b[31m", "two\nlines"])
 def test_a_name_that_cannot_stand_under_a_report(live: Workspace, clock: Callable[[], datetime], name: str) -> None:
     """A name too long, or with what cannot be seen, is bad input before anything else is asked."""

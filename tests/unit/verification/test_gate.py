@@ -172,3 +172,22 @@ def test_a_failed_control_refuses(applicants: SampleMaker) -> None:
     judgement = judge(sample, bootstrap, controls=[passed, failed])
     assert not judgement.opens
     assert judgement.reasons == ("Shuffled devices still detect rings.",)
+
+
+def test_what_is_live_may_be_verified_again(applicants: SampleMaker) -> None:
+    """A candidate that is live already changes nobody's answer: few labels, or luck, never shut the gate on it."""
+    sample = applicants(disposition=OPEN_BUT_FOR_MERCHANTS).take(np.arange(60))
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    judgement = judge(sample, bootstrap, is_live=True)
+    assert judgement.opens
+    assert judgement.reasons[0] == "It is what is live already: publishing it again would change nobody's answer."
+    assert not judge(sample, bootstrap, is_live=True, observed_until=utc(2026, 8, 1)).opens
+
+
+def test_what_is_live_and_has_become_clearly_worse_is_refused(applicants: SampleMaker) -> None:
+    """Leaking more than the strict rule by more than its margin, for sure, shuts the gate on what is live, too."""
+    sample = applicants(disposition=np.full(ROWS, "admit"), baseline_disposition=OPEN_BUT_FOR_MERCHANTS)
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    judgement = judge(sample, bootstrap, is_live=True)
+    assert not judgement.opens
+    assert "lets more merchants in" in judgement.reasons[1]

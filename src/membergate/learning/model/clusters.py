@@ -202,6 +202,9 @@ def elbow(ascending: NDArray[np.float64]) -> float:
 class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """How a region is clustered: DBSCAN, its reach at the elbow of the distances to the tenth neighbour.
 
+    Newcomers of whom nothing is known yet all lie at one point; they say nothing of how far a neighbourhood reaches, so
+    the elbow is sought among the others, where there are enough of them.
+
     Parameters
     ----------
     reach
@@ -225,7 +228,9 @@ class RegionClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             Ignored.
         """
         distances = -KDistance(n_neighbors=self.min_samples).fit(X).score_samples(X)
-        eps = max(self.reach * elbow(np.sort(distances)), SMALLEST_EPS)
+        apart = distances[distances > SMALLEST_EPS]
+        curve = np.sort(apart if len(apart) >= FEWEST_ROWS else distances)
+        eps = max(self.reach * elbow(curve), SMALLEST_EPS)
         self.clusterer_ = DBSCAN(eps=eps, min_samples=self.min_samples).fit(X)
         self.labels_ = self.clusterer_.labels_
         return self
