@@ -117,6 +117,10 @@ def _resale(columns: Columns) -> Iterator[str]:
         "line_id": "md5('line' || p.new_order)", "order_id": "p.new_order", "quantity": "p.units",
         "account_id": "p.account_id", **_times(),
     }  # fmt: skip
+    # A line's discounts are for all its units, and another number of units is ordered.
+    for name in ("member_discount_minor", "coupon_discount_minor"):
+        if name in columns["order_lines"]:
+            values[name] = f"t.{name} * p.units // t.quantity"
     yield _insert("order_lines", "JOIN planting_order AS p ON t.line_id = p.line_id", values)
     if "shipments" in columns:
         values = {

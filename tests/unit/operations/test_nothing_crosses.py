@@ -142,9 +142,11 @@ def content(workspace: Workspace, learned: Learned) -> dict[str, Any]:
 
 
 def numbers(verified: Verified) -> dict[str, Any]:
-    """Read a report as it was written, but for the data's fingerprint."""
+    """Read a report as it was written, but for the data's fingerprint, and how long decisions took."""
     report: dict[str, Any] = json.loads(verified.json.read_bytes())
     del report["origin"]["lineage"]["warehouse"]
+    conduct = report["surroundings"]["conduct"]
+    report["surroundings"]["conduct"] = {name: value for name, value in conduct.items() if not name.endswith("_ms")}
     return report
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from membergate.domain.decision import Caps, Decision
 from membergate.domain.disposition import Checkpoint, Disposition
 from membergate.domain.instants import utc
+from membergate.operations.history import History
+from membergate.operations.learn import Learned
 from membergate.operations.planted_orders import PlantedOrder, units_let_in
+from membergate.operations.planting import _altered_history
 from membergate.operations.policies import DEFAULT, shipped_policy
+from membergate.operations.workspace import Workspace
 
 TRIAL = Decision(
     decision_id="d-1",
@@ -79,3 +84,26 @@ def test_the_shipped_policy_meters_articles_apart_and_lets_nobody_in_who_is_refu
     # Of every third order: one in 45 days.
     assert units_let_in(orders, [tried])["one"] == pytest.approx(2 * 3 * 30 / 45)
     assert units_let_in(orders, [replace(TRIAL, disposition=Disposition.DENY)]) == {}
+
+
+def test_planted_lines_take_the_discount_of_their_own_quantity(learned_workspace: tuple[Workspace, Learned]) -> None:
+    """However many units a planted line orders, each takes the discount that was really given on one."""
+    history = History(learned_workspace[0].warehouse())
+    applications = history.applications()
+    ring = [f"ring-{row // 6}" for row in range(12)]
+    chosen = applications.take(np.arange(len(applications)) >= len(applications) - len(ring))
+    connection = history.warehouse.connect()
+    altered = _altered_history(history.warehouse, connection, chosen, np.array(["naive"] * 12), np.array(ring))
+    assert altered is not None
+    planted, real = connection.execute(
+        """
+        SELECT list(p.member_discount_minor / p.quantity ORDER BY p.line_id),
+               list(t.member_discount_minor / t.quantity ORDER BY p.line_id)
+        FROM planted_order_lines AS p JOIN planting_order AS o ON p.order_id = o.new_order
+        JOIN order_lines AS t ON t.line_id = o.line_id WHERE p.quantity <> t.quantity
+        """
+    ).fetchall()[0]
+    connection.close()
+    assert len(planted) > 10
+    assert max(real) > 0
+    assert planted == pytest.approx(real, abs=1)
