@@ -135,12 +135,19 @@ def measure_drift(
         another such block.
     seed
         Seed of the permutations.
+
+    Returns
+    -------
+    Drift
+        Without a row where there is no quantity, or nobody to measure: nothing has moved.
     """
+    before, now, operators = int((~is_later).sum()), int(is_later.sum()), len(np.unique(operator_ids))
+    if not values or not len(is_later):
+        return Drift((), before, now, operators, 0)
     side, block = _blocks(is_later, operator_ids)
     quantities = [_Quantity.of(column, block) for column in values.values()]
     index = _indices(quantities, side[:, None])[:, 0]
     critical, p_values = _held_against_chance(quantities, index, side, np.random.default_rng(seed))
-    before, now = int((~is_later).sum()), int(is_later.sum())
     bounds = _holm(p_values.tolist())
     rows = [
         DriftRow(
@@ -156,7 +163,7 @@ def measure_drift(
         for at, (name, column) in enumerate(values.items())
     ]
     rows.sort(key=lambda row: (row.name != "risk_score", row.p_value, -row.index / max(row.critical, 1e-12)))
-    return Drift(tuple(rows), before, now, len(np.unique(operator_ids)), permutations_for(len(quantities)))
+    return Drift(tuple(rows), before, now, operators, permutations_for(len(quantities)))
 
 
 def permutations_for(quantities: int) -> int:

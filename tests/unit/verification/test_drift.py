@@ -33,6 +33,14 @@ def test_what_moves_is_found_and_what_does_not_is_spared() -> None:
     assert (drift.before, drift.now, drift.operators) == (300, 300, N)
 
 
+def test_of_nothing_nothing_has_moved() -> None:
+    """Without rows, or without quantities, the answer has no row, and counts whom there is."""
+    nobody = measure_drift({"risk_score": np.zeros(0)}, IS_LATER[:0], ALONE[:0], seed=0)
+    assert (nobody.rows, nobody.moved, nobody.before, nobody.now, nobody.operators) == ((), (), 0, 0, 0)
+    nothing = measure_drift({}, IS_LATER, ALONE, seed=0)
+    assert (nothing.rows, nothing.before, nothing.now, nothing.operators, nothing.permutations) == ((), 300, 300, N, 0)
+
+
 def test_one_move_is_found_among_many_quantities() -> None:
     """With 120 quantities Holm's first bound lies below 1 / 1000: more permutations let a clear move fall below it."""
     generator = np.random.default_rng(3)
