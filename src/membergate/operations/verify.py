@@ -31,7 +31,7 @@ from membergate.operations.sensitivity import try_parameters
 from membergate.operations.shadows import try_shadows
 from membergate.operations.without_labels import measure_drift_since, verify_without_labels
 from membergate.operations.workspace import Live, Workspace, read_json, write_atomically
-from membergate.verification.certificate import Terms
+from membergate.verification.certificate import Terms, largest_weight
 from membergate.verification.confusion import find_confusion
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, digest_of, to_json
@@ -111,6 +111,11 @@ def verify(
         The market, if it is open already.
     is_ablating
         Learn the candidate again without each of its parts, to see what each buys: as many learnings as parts.
+
+    Raises
+    ------
+    BadInputError
+        If the sample holds a smaller propensity than the terms say.
     """
     history = history or History(workspace.warehouse())
     version = workspace.chosen_model(model_version)
@@ -121,6 +126,8 @@ def verify(
     incumbent = live_desk(workspace, history) if live is not None and not is_live else None
     desk = measuring_desk(workspace, history, version, policy)
     evaluated = evaluate(desk, incumbent, end)
+    terms = replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED)
+    largest_weight(evaluated.sample, terms)  # what cannot be certified is refused before the long work
     report = build_report(
         evaluated.sample,
         model_version=version,
@@ -134,7 +141,7 @@ def verify(
         surroundings=_surroundings(workspace, desk, evaluated, end, is_ablating=is_ablating),
         usual=usual_sample(history, desk.model, end),
         is_live=is_live,
-        terms=replace(terms or Terms(), operator_cap=policy.operator_cap or UNCAPPED),
+        terms=terms,
     )
     if until is not None:
         return _look_kept(workspace, version, replace(report, is_look=True), until)

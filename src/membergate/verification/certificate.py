@@ -248,7 +248,7 @@ def certify(
     """
     admitted = sample.is_sampled & is_among(sample.disposition if taken is None else taken, SCOPES[scope])
     capped = sample.take(_within_cap(sample, admitted, terms.operator_cap))
-    largest = _largest_weight(sample, terms)
+    largest = largest_weight(sample, terms)
     by_operator = _leaked_and_admitted(capped)
     log_wealth = _log_wealth(by_operator, terms, largest)
     holds = bool(log_wealth >= -np.log(terms.delta))
@@ -286,8 +286,21 @@ def _log_wealth(by_operator: Floats, terms: Terms, largest: float) -> float:
     return min(float(betting_log_wealth(sums, terms.tested_alpha)[-1]), 700.0) if len(sums) else 0.0
 
 
-def _largest_weight(sample: EvaluationSample, terms: Terms) -> float:
-    """Give the largest weight that the design allows; the bet is valid only where no weight exceeds it."""
+def largest_weight(sample: EvaluationSample, terms: Terms) -> float:
+    """Give the largest weight that the design allows; the bet is valid only where no weight exceeds it.
+
+    Parameters
+    ----------
+    sample
+        The evaluation sample.
+    terms
+        State the smallest propensity of the design; where they do not, the sample's own stands for it.
+
+    Raises
+    ------
+    BadInputError
+        If an application was sampled with a smaller propensity than the design's.
+    """
     seen = float(sample.weight[sample.is_sampled].max(initial=1.0))
     if terms.smallest_propensity is None:
         return seen

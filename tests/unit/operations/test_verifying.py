@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from membergate.learning.model import load_model
 from membergate.operations.evaluation import usual_sample
 from membergate.operations.history import History
 from membergate.operations.review_plan import COLUMNS, plan_reviews, write_sheet
-from membergate.operations.verify import Verified
+from membergate.operations.verify import Verified, verify
 from membergate.operations.workspace import Workspace
 from membergate.verification.certificate import Terms
 from membergate.verification.report import Report, from_json
@@ -192,6 +194,15 @@ def test_reviewers_who_speak_together_have_no_kappa(verified: Verified, report: 
     html = verified.html.read_text(encoding="utf-8")
     assert "carries one joint judgement" in html
     assert "Nobody has signed this report" in html
+
+
+def test_a_smaller_propensity_than_the_terms_say_is_refused_at_once(
+    place: Workspace, history: History, still_clock: Callable[[], datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be certified is told once the sample is known, before anything else is measured."""
+    monkeypatch.setattr("membergate.operations.verify._surroundings", lambda *_, **__: pytest.fail("measured for long"))
+    with pytest.raises(BadInputError, match="sampled with propensity"):
+        verify(place, clock=still_clock, terms=Terms(smallest_propensity=0.9), history=history)
 
 
 def test_a_sample_made_small_by_training_until_late_is_told(
