@@ -73,6 +73,7 @@ def materiality(policy: Policy, decided: Sequence[tuple[Case, Decision]], mercha
         loss_minor=loss,
         at_stake_minor=None if loss is None or merchant_share is None else a_year * merchant_share * loss,
         operator_cap=policy.operator_cap,
+        currency="" if economics is None else economics.currency,
     )
 
 

@@ -82,6 +82,8 @@ class Materiality:
         lose; None where either is unknown.
     operator_cap
         Accounts of one operator that may hold membership; None for no limit.
+    currency
+        ISO 4217 code of the policy's amounts; "" where it weighs no money.
     """
 
     tier: str
@@ -90,6 +92,7 @@ class Materiality:
     loss_minor: float | None
     at_stake_minor: float | None
     operator_cap: int | None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,10 @@ class Conduct:
     decided, degraded
         How many, and how many with a source at fault.
     timed, median_ms, p99_ms
-        Decisions timed with everything witnessed at hand, and how long one took, in milliseconds, on the machine that
-        made the report; None without any.
+        Decisions timed with everything witnessed at hand, after a few that are not, and how long one took, in
+        milliseconds, on the machine that made the report; None without any.
     looked_up, looked_up_median_ms, looked_up_longest_ms
-        The same of accounts about whom all features and the model's word were looked up anew.
+        The same where all features and the model's word were looked up anew first.
     """
 
     decided: int
@@ -160,8 +163,8 @@ class Explanations:
     with_way_out, with_one_change
         How many have one; and one of a single feature.
     way_out_valid
-        How many of these give just the answer that they name when model and policy start anew from the changed
-        features.
+        How many of these give just the answer that they name when model and policy are asked once more, with nothing
+        but the changes that are told.
     """
 
     asked: int

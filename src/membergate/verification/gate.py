@@ -214,14 +214,19 @@ def _judged_by_labels(
 
 
 def _judged_again(sample: EvaluationSample, bootstrap: OperatorBootstrap, rules: GateRules) -> GateJudgement:
-    """Ask of what is live already whether it is clearly worse than the rule that it replaced."""
-    findings = _findings(sample, "strict", bootstrap, rules) if sample.is_sampled.any() else []
-    worse = [finding for finding in findings if finding.is_clearly_worse]
+    """Ask of what is live already whether it is clearly worse than the rule that it replaced, or leaks too much."""
+    findings = []
+    if sample.is_sampled.any():
+        findings = _findings(sample, "strict", bootstrap, rules)
+    if findings and findings[0].measurement.value is None:
+        findings.append(_leakage_in_itself(sample, bootstrap, rules))
+    worse = tuple(finding.sentence for finding in findings if finding.is_clearly_worse)
+    met = tuple(finding.sentence for finding in findings if finding.is_met)
     same = "It is what is live already: publishing it again would change nobody's answer."
     return GateJudgement(
         opens=not worse,
         against="strict",
-        reasons=(same, *(finding.sentence for finding in (worse or findings))),
+        reasons=(same, *(worse or met)),
         measurements=tuple(finding.measurement for finding in findings),
     )
 
@@ -307,7 +312,7 @@ def _leakage_in_itself(sample: EvaluationSample, bootstrap: OperatorBootstrap, r
     is_worse = measured.low is not None and measured.low > rules.unproven_leakage
     sentence = (
         f"Leakage among those admitted in full is {percent(measured.value)}, at least {percent(measured.low)} at "
-        f"confidence {rules.confidence:.0%}; {percent(rules.unproven_leakage)} is the most without enough labels."
+        f"confidence {rules.confidence:.0%}; {percent(rules.unproven_leakage)} is the most where nothing else tells."
     )
     return _Finding(not is_worse, sentence, measured, is_clearly_worse=is_worse)
 

@@ -16,6 +16,7 @@ from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import LEVEL, Floats, OperatorBootstrap, measurement, percentiles, ratio
 from membergate.verification.ranking import Ranking
 from membergate.verification.sample import EvaluationSample, Text
+from membergate.verification.shares import FEW_OPERATORS, Share, measure_shares
 
 Worth = Mapping[Disposition, Floats]
 """What each disposition is worth about each row, given who it is, in minor units, shape (n,)."""
@@ -63,40 +64,104 @@ def measure_net_value(
     tuple of NetValueRow
         Empty where nobody was sampled by chance.
     """
-    weight = sample.rate_weight
-    if not weight.any():
+    if not sample.rate_weight.any():
         return ()
     bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed))
-    fixed = _fixed(sample, worth)
-    by_operator = bootstrap.operator_sums(np.stack([*(weight * value for value in fixed.values()), weight], axis=1))
-    drawn = bootstrap.replicate_sums(by_operator)
-    total = by_operator.sum(axis=0)
-    found = {
-        name: (float(ratio(total[i], total[-1])), ratio(drawn[:, i], drawn[:, -1])) for i, name in enumerate(fixed)
-    }
-    found["best_two_way"] = _best_two_way(sample, worth, bootstrap)
-    best, replicates = found["candidate"]
-    rows = []
-    for name, (value, values) in found.items():
-        own = _measured(f"net_value_{name}", value, values, sample, bootstrap, level)
-        lead = (
-            None
-            if name == "candidate"
-            else _measured(f"net_value_over_{name}", best - value, replicates - values, sample, bootstrap, level)
+    ways = _fixed(sample, worth, bootstrap)
+    ways["best_two_way"] = _best_two_way(sample, worth, bootstrap)
+    own = ways["candidate"]
+    cost = -worth[Disposition.ADMIT][sample.is_merchant & sample.is_sampled]
+    weighing = _Weighing(sample, bootstrap, level, dearest=float(np.max(cost, initial=0.0)))
+    return tuple(
+        NetValueRow(
+            name,
+            weighing.measured(f"net_value_{name}", way, _NOTHING),
+            None if name == "candidate" else weighing.measured(f"net_value_over_{name}", own, way),
         )
-        rows.append(NetValueRow(name, own, lead))
-    return tuple(rows)
+        for name, way in ways.items()
+    )
 
 
-def _fixed(sample: EvaluationSample, worth: Worth) -> dict[str, Floats]:
-    """Give what each row is worth under every policy that is not chosen by looking at all of them."""
+@dataclass(frozen=True)
+class _Way:
+    """What one way to decide is worth about each row, shape (n,); its mean, and its mean in every draw of operators.
+
+    `may_lose` and `may_spare` tell whether it could lose to, or keep the loss from, a merchant who was not seen.
+    """
+
+    rows: Floats
+    value: float
+    replicates: Floats
+    may_lose: bool = True
+    may_spare: bool = True
+
+
+_NOTHING = _Way(np.zeros(1), 0.0, np.zeros(1), may_lose=False)
+
+
+@dataclass(frozen=True)
+class _Weighing:
+    sample: EvaluationSample
+    bootstrap: OperatorBootstrap
+    level: float
+    dearest: float
+    """What the dearest merchant of the sample would cost if let in."""
+
+    def measured(self, name: str, way: _Way, other: _Way) -> Measurement:
+        """Measure by how much one way is worth more than another, paired by operator.
+
+        A draw of operators cannot hold a leak that was not seen, and one leak costs more than ten genuine members
+        bring: where few operators leak, the interval is held out by what the guarded interval of the share of losses
+        allows beyond what was seen.
+        """
+        low, high = percentiles(way.replicates - other.replicates, self.level)
+        value = way.value - other.value
+        method = f"self-normalised inverse-propensity mean; percentile {self.bootstrap}"
+        loss, other_loss = (
+            np.where(self.sample.is_merchant, np.maximum(-each.rows, 0.0), 0.0) for each in (way, other)
+        )
+        most = self._unseen(loss - other_loss) if way.may_lose and other.may_spare else 0.0
+        less = self._unseen(other_loss - loss) if other.may_lose and way.may_spare else 0.0
+        if most or less:
+            low, high = (value if end is None else end for end in (low, high))
+            low, high = min(low, value - most), max(high, value + less)
+            method += "; held out by the small-count guard, since few operators leak"
+        rows = self.sample.is_sampled
+        return measurement(name, value, low, high, self.level, rows, self.bootstrap, method, unit="minor")
+
+    def _unseen(self, lost: Floats) -> float:
+        """Give how much more may be lost, per applicant, than was seen to be; 0 where enough operators lose it."""
+        weight, is_merchant = self.sample.rate_weight, self.sample.is_merchant
+        losing = weight * np.maximum(lost, 0.0)
+        if not self.dearest or len(np.unique(self.sample.operator_ids[losing > 0])) >= FEW_OPERATORS:
+            return 0.0
+        share = Share("lost", losing / self.dearest, weight, weight * is_merchant)
+        (found,) = measure_shares([share], self.bootstrap, level=self.level)
+        return 0.0 if found.high is None or found.value is None else self.dearest * (found.high - found.value)
+
+
+def _fixed(sample: EvaluationSample, worth: Worth, bootstrap: OperatorBootstrap) -> dict[str, _Way]:
+    """Weigh every policy that is not chosen by looking at all rows."""
     policies = {"candidate": sample.disposition}
     if sample.incumbent_disposition is not None:
         policies["incumbent"] = sample.incumbent_disposition
     policies["strict"] = sample.baseline_disposition
     found = {name: _worth_of(taken, worth) for name, taken in policies.items()}
     ladder = np.stack([worth[disposition] for disposition in LADDERS[Checkpoint.ADMISSION]])
-    return found | {"admit_all": worth[Disposition.ADMIT], "oracle": ladder.max(axis=0)}
+    found |= {"admit_all": worth[Disposition.ADMIT], "oracle": ladder.max(axis=0)}
+    weight = sample.rate_weight
+    by_operator = bootstrap.operator_sums(np.stack([*(weight * rows for rows in found.values()), weight], axis=1))
+    drawn, total = bootstrap.replicate_sums(by_operator), by_operator.sum(axis=0)
+    return {
+        name: _Way(
+            rows,
+            float(ratio(total[i], total[-1])),
+            ratio(drawn[:, i], drawn[:, -1]),
+            may_lose=name != "oracle",
+            may_spare=name != "admit_all",
+        )
+        for i, (name, rows) in enumerate(found.items())
+    }
 
 
 def _worth_of(taken: Text, worth: Worth) -> Floats:
@@ -106,25 +171,24 @@ def _worth_of(taken: Text, worth: Worth) -> Floats:
     return found
 
 
-def _best_two_way(sample: EvaluationSample, worth: Worth, bootstrap: OperatorBootstrap) -> tuple[float, Floats]:
+def _best_two_way(sample: EvaluationSample, worth: Worth, bootstrap: OperatorBootstrap) -> _Way:
     """Choose the threshold anew in every draw: all thresholds at once, as running sums along the order of risk."""
     ranking = Ranking.of(sample.risk_score, sample.is_merchant, sample.rate_weight)
     weight = sample.rate_weight[ranking.rows]
     refused = worth[Disposition.DENY][ranking.rows]
     gained = worth[Disposition.ADMIT][ranking.rows] - refused
 
+    def gains(drawn: Floats) -> Floats:
+        """Give what admitting up to each score is worth beyond refusing everybody, nobody first, shape (b, 1 + t)."""
+        summed = np.cumsum(np.add.reduceat(drawn * weight * gained, ranking.starts, axis=1), axis=1)
+        return np.concatenate([np.zeros((len(drawn), 1)), summed], axis=1)
+
     def best(drawn: Floats) -> Floats:
         weighted = drawn * weight
-        gains = np.cumsum(np.add.reduceat(weighted * gained, ranking.starts, axis=1), axis=1)
-        return ratio((weighted * refused).sum(axis=1) + np.maximum(gains.max(axis=1), 0.0), weighted.sum(axis=1))
+        return ratio((weighted * refused).sum(axis=1) + gains(drawn).max(axis=1), weighted.sum(axis=1))
 
-    value = float(best(np.ones((1, len(weight))))[0])
-    return value, np.concatenate([best(drawn) for drawn in bootstrap.row_weights(ranking.rows)])
-
-
-def _measured(
-    name: str, value: float, replicates: Floats, sample: EvaluationSample, bootstrap: OperatorBootstrap, level: float
-) -> Measurement:
-    low, high = percentiles(replicates, level)
-    how = f"self-normalised inverse-propensity mean; percentile {bootstrap}"
-    return measurement(name, value, low, high, level, sample.is_sampled, bootstrap, how, unit="minor")
+    everybody = np.ones((1, len(weight)))
+    bound = np.concatenate([[-np.inf], ranking.scores])[int(gains(everybody).argmax())]
+    rows = np.where(sample.risk_score <= bound, worth[Disposition.ADMIT], worth[Disposition.DENY])
+    replicates = np.concatenate([best(drawn) for drawn in bootstrap.row_weights(ranking.rows)])
+    return _Way(rows, float(best(everybody)[0]), replicates)

@@ -331,7 +331,7 @@ def _assembled(
         format=FORMAT,
         origin=origin,
         verdict=verdict(metrics),
-        warnings=warnings(metrics, split),
+        warnings=(*warnings(metrics, split), *_about_currencies(beyond)),
         split=split,
         level=level,
         replicates=len(bootstrap.counts),
@@ -348,6 +348,14 @@ def _assembled(
             judgement, certified.certificates, certified.refusals, beyond.without_labels, beyond.drift
         ),
     )
+
+
+def _about_currencies(beyond: Surroundings) -> tuple[str, ...]:
+    """Warn where the policy weighs money in another currency than the market trades in."""
+    stated = beyond.materiality.currency if beyond.materiality else ""
+    if not stated or not beyond.currency or stated == beyond.currency:
+        return ()
+    return (f"The policy weighs amounts in {stated}, and the market's are in {beyond.currency}: nothing is converted.",)
 
 
 def _certificates(sample: EvaluationSample, terms: Terms, issued_at: datetime) -> tuple[CertificateReport, ...]:

@@ -11,9 +11,10 @@ Bagga and Baldwin (1998), Algorithms for scoring coreference chains: B-cubed pre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import LEVEL, OperatorBootstrap, accelerated, measurement, ratio
@@ -84,16 +85,20 @@ class Rings:
         How many are known.
     scopes
         Full admissions, then all holders.
-    cluster_precision, cluster_recall
-        B-cubed, of the model's clusters against known rings, over the rings' accounts; who is in no cluster is a
-        cluster of one.
+    clustered
+        Share of the rings' accounts that are in a cluster of the model at all.
+    cluster_precision
+        B-cubed, over those: the share of its whole cluster, strangers among them, that is of an account's own ring.
+    cluster_recall
+        B-cubed, over all accounts of the rings: the share of its ring that is in its cluster; 0 for who is in none.
     fragmentation
-        Mean number of clusters that one ring lies in; None without rings.
+        Mean number of clusters that a ring lies in, of those that lie in any; None without any.
     """
 
     rings: int
     accounts: int
     scopes: tuple[RingScope, ...]
+    clustered: Measurement
     cluster_precision: Measurement
     cluster_recall: Measurement
     fragmentation: float | None
@@ -120,19 +125,26 @@ def measure_rings(sample: EvaluationSample, company: Company, *, seed: int, leve
     rows = np.flatnonzero(is_ring[codes])
     ring = np.unique(codes[rows], return_inverse=True)[1]
     over_sample = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(seed))
-    precision, recall, fragments = _of_clusters(company.cluster_ids[rows], ring)
+    found = _of_clusters(company, codes, rows)
     over_rings = OperatorBootstrap.draw(company.operator_ids[rows], np.random.default_rng(seed))
-    whole = np.ones(len(rows))
-    purity, reach = measure_shares(
-        [Share("b_cubed_precision", precision, whole), Share("b_cubed_recall", recall, whole)], over_rings, level=level
+    everyone = np.ones(len(rows))
+    shares = [
+        Share("share_in_a_cluster", found.inside, everyone),
+        Share("b_cubed_precision", found.precision * found.inside, found.inside),
+        Share("b_cubed_recall", found.recall, everyone),
+    ]
+    clustered, precision, recall = (
+        replace(each, method=f"mean over accounts of known rings, each counting once; accelerated {over_rings}")
+        for each in measure_shares(shares, over_rings, level=level)
     )
     return Rings(
         rings=int(is_ring.sum()),
         accounts=len(rows),
         scopes=tuple(_scope(scope, sample, company, rows, ring, over_sample, level) for scope in SCOPES),
-        cluster_precision=purity,
-        cluster_recall=reach,
-        fragmentation=fragments,
+        clustered=clustered,
+        cluster_precision=precision,
+        cluster_recall=recall,
+        fragmentation=found.fragmentation,
     )
 
 
@@ -140,8 +152,8 @@ def _scope(
     scope: str,
     sample: EvaluationSample,
     company: Company,
-    rows: np.ndarray,
-    ring: np.ndarray,
+    rows: NDArray[np.int64],
+    ring: NDArray[np.int64],
     bootstrap: OperatorBootstrap,
     level: float,
 ) -> RingScope:
@@ -178,16 +190,29 @@ def _contamination(scope: str, sample: EvaluationSample, bootstrap: OperatorBoot
     return measurement(f"contamination_{scope}", value, low, high, level, out > 0, bootstrap, how)
 
 
-def _of_clusters(cluster_ids: Text, ring: np.ndarray) -> tuple[Floats, Floats, float | None]:
-    """Give each account's B-cubed precision and recall, and the mean number of clusters a ring lies in."""
-    if not len(ring):
-        return np.zeros(0), np.zeros(0), None
-    alone = np.char.add("alone ", np.arange(len(ring)).astype(np.str_))
-    cluster = np.unique(np.where(cluster_ids == "", alone, cluster_ids), return_inverse=True)[1]
-    _, pair, together = np.unique(np.stack([ring, cluster]), axis=1, return_inverse=True, return_counts=True)
-    shared = together[np.ravel(pair)].astype(np.float64)
-    return (
-        shared / np.bincount(cluster)[cluster],
-        shared / np.bincount(ring)[ring],
-        len(together) / len(np.bincount(ring)),
+@dataclass(frozen=True)
+class _Clustered:
+    """Of each account of a known ring, shape (n,): is it in a cluster, and its B-cubed precision and recall there."""
+
+    inside: Floats
+    precision: Floats
+    recall: Floats
+    fragmentation: float | None
+
+
+def _of_clusters(company: Company, operator: NDArray[np.int64], rows: NDArray[np.int64]) -> _Clustered:
+    cluster = np.unique(company.cluster_ids, return_inverse=True)[1]
+    inside = company.cluster_ids[rows] != ""
+    _, pair, together = np.unique(
+        np.stack([operator[rows], cluster[rows]]), axis=1, return_inverse=True, return_counts=True
+    )
+    shared = np.where(inside, together[np.ravel(pair)], 0.0)
+    lying = {
+        (ring, at) for ring, at in zip(operator[rows][inside].tolist(), cluster[rows][inside].tolist(), strict=True)
+    }
+    return _Clustered(
+        inside.astype(np.float64),
+        shared / np.bincount(cluster)[cluster[rows]],
+        shared / np.bincount(operator)[operator[rows]],
+        len(lying) / len({ring for ring, _ in lying}) if lying else None,
     )

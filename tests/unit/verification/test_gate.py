@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,3 +192,13 @@ def test_what_is_live_and_has_become_clearly_worse_is_refused(applicants: Sample
     judgement = judge(sample, bootstrap, is_live=True)
     assert not judgement.opens
     assert "lets more merchants in" in judgement.reasons[1]
+
+
+def test_what_is_live_and_lets_everybody_in_is_refused(applicants: SampleMaker) -> None:
+    """Where the strict rule admits nobody, nothing can be compared: leakage in itself shuts the gate then."""
+    sample = applicants(disposition=np.full(ROWS, "admit"), baseline_disposition=np.full(ROWS, "deny"))
+    sample = replace(sample, is_merchant=np.arange(ROWS) % 10 < 4)
+    bootstrap = OperatorBootstrap.draw(sample.operator_ids, np.random.default_rng(3), 300)
+    judgement = judge(sample, bootstrap, is_live=True)
+    assert not judgement.opens
+    assert "40.0%" in judgement.reasons[1]

@@ -74,6 +74,17 @@ def test_intervals_hold_their_values_and_nothing_beats_who_knows_all(rows: dict[
     assert set(rows) == {"candidate", "incumbent", "strict", "admit_all", "best_two_way", "oracle"}
 
 
+def test_a_leak_that_nobody_saw_is_in_the_interval(make_sample: SampleMaker) -> None:
+    """A hundred operators, ten of them merchants, none let in: a leak in twenty-five cannot be excluded, and costs."""
+    is_merchant = np.arange(100) < 10
+    sample = make_sample(100, is_merchant=is_merchant, disposition=np.where(is_merchant, "deny", "admit"))
+    value = {row.policy: row.value for row in measure_net_value(sample, worth_of(sample), seed=2)}["candidate"]
+    assert value.value == pytest.approx(0.9 * VALUE)
+    assert value.low is not None
+    assert value.low == pytest.approx(0.9 * VALUE - 0.037 * LOSS, rel=0.1)
+    assert "few operators leak" in value.method
+
+
 def test_without_reviews_by_chance_nothing_is_weighed(make_sample: SampleMaker) -> None:
     """A sample of proofs alone has no value per applicant."""
     sample = make_sample(3, grade=np.full(3, "L4"), weight=np.full(3, np.nan))
@@ -105,14 +116,13 @@ def test_a_ring_is_caught_where_half_of_it_is_kept_out(make_sample: SampleMaker)
     assert full.recall.operators == 2
 
 
-def test_b_cubed_is_what_bagga_and_baldwin_say(make_sample: SampleMaker) -> None:
-    """By hand: cluster x holds two of a and one of b, y one of each, and two are alone."""
+def test_clusters_are_held_against_rings_with_strangers_among_them(make_sample: SampleMaker) -> None:
+    """By hand: cluster x holds two of a, one of b and three strangers, y one of each, and two are in none."""
     found = measure_rings(make_sample(6), company_of_two_rings(), seed=1)
-    precision = (2 / 3 + 2 / 3 + 1 / 2 + 1 + 1 / 3 + 1 / 2 + 1) / 7
-    recall = (2 / 4 + 2 / 4 + 1 / 4 + 1 / 4 + 1 / 3 + 1 / 3 + 1 / 3) / 7
-    assert found.cluster_precision.value == pytest.approx(precision)
-    assert found.cluster_recall.value == pytest.approx(recall)
-    assert found.fragmentation == 3.0
+    assert found.clustered.value == pytest.approx(5 / 7)
+    assert found.cluster_precision.value == pytest.approx((2 / 6 + 2 / 6 + 1 / 2 + 1 / 6 + 1 / 2) / 5)
+    assert found.cluster_recall.value == pytest.approx((2 / 4 + 2 / 4 + 1 / 4 + 0 + 1 / 3 + 1 / 3 + 0) / 7)
+    assert found.fragmentation == 2.0
 
 
 def test_contamination_counts_the_genuine_for_each_merchant_kept_out(market: EvaluationSample) -> None:

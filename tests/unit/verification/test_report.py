@@ -14,8 +14,9 @@ import pytest
 from membergate import verification
 from membergate.domain.instants import utc
 from membergate.verification.certificate import Terms
+from membergate.verification.card import Materiality
 from membergate.verification.html import to_html
-from membergate.verification.report import Report, build_report, from_json, to_json
+from membergate.verification.report import Report, Surroundings, build_report, from_json, to_json
 from membergate.verification.sample import EvaluationSample, check_split
 from membergate.verification.wording import percent
 
@@ -23,7 +24,11 @@ SampleMaker = Callable[..., EvaluationSample]
 
 
 def reported(
-    sample: EvaluationSample, seed: int = 5, observed_until: datetime | None = None, terms: Terms | None = None
+    sample: EvaluationSample,
+    seed: int = 5,
+    observed_until: datetime | None = None,
+    terms: Terms | None = None,
+    surroundings: Surroundings | None = None,
 ) -> Report:
     """Report with few replicates."""
     split = check_split(
@@ -43,6 +48,7 @@ def reported(
         lineage={"data": "sha256:00"},
         replicates=150,
         terms=terms,
+        surroundings=surroundings,
     )
 
 
@@ -206,3 +212,13 @@ def test_certificates_count_their_time_from_the_end_of_what_was_observed(market:
     late = reported(market, observed_until=utc(2025, 10, 1))
     assert {each.certificate.valid_until[:10] for each in late.certificates} == {"2025-10-31"}
     assert {each.certificate.valid_until[:10] for each in reported(market).certificates} == {"2025-12-01"}
+
+
+def test_amounts_in_another_currency_are_not_passed_over(market: EvaluationSample) -> None:
+    """A policy that weighs CNY beside a market that trades in EUR is warned of; the same currency is not."""
+    stake = Materiality("high", 1000.0, 42_000.0, 260_000.0, None, 5, "CNY")
+    told = [
+        reported(market, surroundings=Surroundings(materiality=stake, currency=currency)).warnings
+        for currency in ("EUR", "CNY", "")
+    ]
+    assert [sum("nothing is converted" in warning for warning in each) for each in told] == [1, 0, 0]
