@@ -26,7 +26,7 @@ from membergate.operations.policies import read_policy, store_policy
 from membergate.operations.testimony import vocabulary
 from membergate.operations.verify import Judgement, name_of
 from membergate.operations.workspace import Live, Workspace, write_atomically
-from membergate.store import PolicyState
+from membergate.store import PolicyState, open_store
 from membergate.verification.report import digest_of
 
 if TYPE_CHECKING:
@@ -113,6 +113,20 @@ def test_from_a_draft_to_the_door_and_back(run: CommandLine, place: Workspace, t
         *[("shop", "retired", "dora"), ("default", "live", "dora")],
     ]
     assert events[-1]["note"] == "rollback from shop-1"
+
+
+def test_a_shadow_that_cannot_be_read_keeps_nobody_from_deciding(run: CommandLine, place: Workspace) -> None:
+    """Its text names evidence of a version long gone: the door decides without it, and says so."""
+    text = DRAFT.format(version="0", expect="review").replace("operator_accounts", "gone_evidence")
+    with open_store(place.record) as record:
+        record.policies.submit("old", "0", "0" * 64, text, at=present(), by="anna")
+        record.policies.advance("0" * 64, PolicyState.SHADOW, allowed_from=tuple(PolicyState), at=present(), by="bert")
+    found = policy_lifecycle.shadow_policies(place)
+    assert (found.readable, found.unreadable["old-0"].what) == ((), "there is no evidence named gone_evidence")
+    window = ("--since", str(aware(History(place.warehouse()).applications().submitted_at[-3]).isoformat()))
+    answer = json.loads(run("admit", *window, "--json", "--workspace", place.root)[1])
+    assert (answer["decisions"] > 0, answer["shadows"], answer["unread_shadows"]) == (True, [], ["old-0"])
+    assert "old-0 stands in shadow and cannot be read" in run("admit", *window, "--workspace", place.root)[1]
 
 
 def test_a_draft_whose_example_does_not_hold(run: CommandLine, tmp_path: Path) -> None:

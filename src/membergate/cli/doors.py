@@ -78,7 +78,7 @@ def admit(
     if as_json:
         shadows = [{"policy": p, "ours": a, "its": b, "decisions": n} for (p, a, b), n in admitted.shadows.items()]
         told = {"decisions": total, "mix": admitted.mix, "reasons": admitted.reasons, "out": out}
-        print_json(told | {"shadows": shadows})
+        print_json(told | {"shadows": shadows, "unread_shadows": admitted.unread_shadows})
         return
     mix = admitted.mix.items()
     print_table(
@@ -97,6 +97,8 @@ def _print_shadows(admitted: Admitted) -> None:
     if admitted.shadows:
         rows = ((p, a, b, n) for (p, a, b), n in sorted(admitted.shadows.items()) if a != b)
         print_table("Where a policy in shadow decides otherwise", ("policy", "ours", "its", ">decisions"), rows)
+    for policy in admitted.unread_shadows:
+        say(f"policy {policy} stands in shadow and cannot be read; membergate verify says why")
 
 
 def explain(

@@ -37,11 +37,14 @@ class Admitted:
         The file they were written to; None where none was asked for.
     shadows
         How often (a shadow policy's version, our disposition, its disposition) came together.
+    unread_shadows
+        Name and version of each policy that stands in shadow and cannot be read, so that it decided nothing.
     """
 
     decisions: tuple[Decision, ...]
     out: Path | None
     shadows: Mapping[tuple[str, Disposition, Disposition], int] = field(default_factory=dict)
+    unread_shadows: tuple[str, ...] = ()
 
     @property
     def mix(self) -> dict[str, int]:
@@ -101,7 +104,7 @@ def live_desk(
         lists=lists,
         velocity=VelocityWitness.now(workspace) if record is None else VelocityWitness(record.velocity),
         standby=earlier_policies(workspace) if is_dated else (),
-        shadows=shadow_policies(workspace),
+        shadows=shadow_policies(workspace).readable,
         let_in=None if record is None else record.let_in,
     )
 
@@ -154,4 +157,4 @@ def admit(
     if model_version is None:
         with open_store(workspace.record) as record:
             keep(record, desk.policy, decisions, clock)
-    return Admitted(decisions, out, desk.shadow_counts)
+    return Admitted(decisions, out, desk.shadow_counts, tuple(shadow_policies(workspace).unreadable))

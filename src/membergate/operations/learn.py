@@ -75,11 +75,14 @@ class Lesson:
         What is known of them.
     operators
         Shape (n,): who stands behind each, by all that is known.
+    is_whole
+        Whether these are just the accounts that the model was made from, where it is given once more.
     """
 
     table: FeatureTable
     labels: Labelling
     operators: NDArray[np.str_]
+    is_whole: bool = True
 
     def taught(self, norms: Norms, lineage: Lineage, settings: LearningSettings) -> IdentificationModel:
         """Learn from it; see `IdentificationModel.learn`."""
@@ -146,10 +149,25 @@ def learn(
 
 
 def lesson_of(history: History, model: IdentificationModel) -> Lesson:
-    """Give once more what a model was learned from."""
-    known_at = model.lineage.as_of
-    spine, _, _ = _who_to_learn_from(history, known_at, model.lineage.trained_until)
-    return _lesson(history, spine, history.labels(known_at), known_at, model.norms, model.features)
+    """Give once more what a model was learned from, of nobody but the accounts that its lineage names.
+
+    It is not whole where rows that came later, and are known from before, change who would be learned from.
+    """
+    lineage, known_at = model.lineage, model.lineage.as_of
+    spine, _, _ = _who_to_learn_from(history, known_at, lineage.trained_until)
+    is_whole = np.array_equal(np.unique(spine.account_ids), lineage.accounts)
+    if not is_whole:
+        spine = _spine_named(history, lineage)
+    lesson = _lesson(history, spine, history.labels(known_at), known_at, model.norms, model.features)
+    return replace(lesson, is_whole=is_whole)
+
+
+def _spine_named(history: History, lineage: Lineage) -> Spine:
+    """Give the applications of the accounts that a lineage names, or the accounts where it learned from these."""
+    until = lineage.trained_until
+    spine = history.applications(until=until).spine if lineage.holdout_share else history.accounts(until)
+    is_named = np.isin(spine.account_ids, lineage.accounts)
+    return Spine(spine.subject_ids[is_named], spine.account_ids[is_named], spine.as_of[is_named])
 
 
 def _lesson(

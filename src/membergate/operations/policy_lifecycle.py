@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from membergate.deciding.policy import ExampleOutcome, Policy, load_policy, run_examples
@@ -17,6 +18,22 @@ from membergate.store import OperationalRecord, PolicyEvent, PolicyState
 
 _ANY = tuple(PolicyState)
 _ROLLBACK = "rollback from "
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """The policies that stand in shadow.
+
+    Parameters
+    ----------
+    readable
+        Those that can decide.
+    unreadable
+        Name and version of each of the others -> what is wrong with its text.
+    """
+
+    readable: tuple[Policy, ...] = ()
+    unreadable: Mapping[str, PolicyError] = field(default_factory=dict)
 
 
 def tested(policy: Policy) -> tuple[ExampleOutcome, ...]:
@@ -151,13 +168,20 @@ def earlier_policies(workspace: Workspace) -> tuple[Policy, ...]:
         return tuple(_recorded(record, digest) for digest in reversed(standing[:-1]))
 
 
-def shadow_policies(workspace: Workspace) -> tuple[Policy, ...]:
-    """Give the policies that stand in shadow now."""
+def shadow_policies(workspace: Workspace) -> Shadows:
+    """Give the policies that stand in shadow now; one that cannot be read keeps nobody from deciding without it."""
     if not workspace.record.exists():
-        return ()
+        return Shadows()
+    readable, unreadable = [], {}
     with open_record(workspace) as record:
-        last = {event.digest: event.state for event in record.policies.history()}
-        return tuple(_recorded(record, digest) for digest, state in last.items() if state is PolicyState.SHADOW)
+        last = {event.digest: event for event in record.policies.history()}
+        for event in last.values():
+            if event.state is PolicyState.SHADOW:
+                try:
+                    readable.append(_recorded(record, event.digest))
+                except PolicyError as error:
+                    unreadable[f"{event.name}-{event.version}"] = error
+    return Shadows(tuple(readable), unreadable)
 
 
 def history(workspace: Workspace) -> tuple[PolicyEvent, ...]:

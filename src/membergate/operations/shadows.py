@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from membergate.deciding import velocity
 from membergate.deciding.policy import Policy
+from membergate.domain.disposition import Checkpoint
 from membergate.operations.admission import Case
 from membergate.operations.sensitivity import decided_again
 from membergate.verification.sample import EvaluationSample
@@ -18,7 +21,8 @@ def try_shadows(
 ) -> tuple[ShadowRow, ...]:
     """Measure what each policy in shadow would change, on what the candidate decided by.
 
-    Operators' holders are left as they were decided. Where a shadow is not in effect it changes nothing.
+    Operators' holders are left as they were decided. Where a shadow is not in effect it changes nothing. Nobody counts
+    velocity of the past, so a shadow that reads it decides as where none was observed, and its row says so.
 
     Parameters
     ----------
@@ -32,13 +36,19 @@ def try_shadows(
         Seed of the bootstrap.
     """
     evidence = [case.evidence for case in cases]
+    others = {shadow.full_version: shadow for shadow in shadows if shadow.digest != policy.digest}
     decided = {
-        shadow.full_version: np.where(
+        version: np.where(
             [shadow.is_effective(case.application.submitted_at) for case in cases],
             decided_again(shadow, cases, evidence),
             sample.disposition,
         )
-        for shadow in shadows
-        if shadow.digest != policy.digest
+        for version, shadow in others.items()
     }
-    return measure_shadows(sample, decided, seed=seed)
+    rows = measure_shadows(sample, decided, seed=seed)
+    return tuple(replace(row, unmeasured=_uncounted(others[row.policy])) for row in rows)
+
+
+def _uncounted(shadow: Policy) -> tuple[str, ...]:
+    """Give the names of velocity that a policy reads at admission."""
+    return tuple(name for name in shadow.reads_at[Checkpoint.ADMISSION] if name in velocity.NAMES)

@@ -35,6 +35,7 @@ from membergate.verification.certificate import Terms, largest_weight
 from membergate.verification.confusion import find_confusion
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, digest_of, to_json
+from membergate.verification.shadows import UnreadShadow
 
 COMPUTES = ("duckdb", "numba", "numpy", "scikit-learn", "scipy")
 """Libraries whose version may move a figure."""
@@ -161,7 +162,7 @@ def _surroundings(
     earlier = history.applications(until=model.lineage.trained_until)
     lesson, rows, sample = lesson_of(history, model), evaluated.sample_rows, evaluated.sample
     table, cases = evaluated.table.take(rows), [evaluated.decided[row][0] for row in rows.tolist()]
-    without_labels = verify_without_labels(desk, later, seed=seed)
+    shadows, without_labels = shadow_policies(workspace), verify_without_labels(desk, later, seed=seed)
     share = without_labels.powered[0].powered.value if without_labels.powered else None
     return Surroundings(
         card=model_card(model, later),
@@ -174,8 +175,10 @@ def _surroundings(
         sensitivity=try_parameters(desk, lesson, sample, table, cases, seed=seed),
         materiality=materiality(desk.policy, evaluated.decided, share),
         rivals=try_rivals(history, model, lesson, sample, table, seed=seed),
-        shadows=try_shadows(desk.policy, shadow_policies(workspace), sample, cases, seed=seed),
-        ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating else None,
+        shadows=try_shadows(desk.policy, shadows.readable, sample, cases, seed=seed),
+        unread_shadows=tuple(UnreadShadow(name, str(error)) for name, error in shadows.unreadable.items()),
+        ablations=try_ablations(model, lesson, sample, table, seed=seed) if is_ablating and lesson.is_whole else None,
+        is_lesson_whole=lesson.is_whole,
         confusion=find_confusion(sample, reasons_of(evaluated.decided)),
         conduct=conduct(desk, evaluated.decided),
         friction=friction(desk.policy, evaluated.decided),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
 
+import structlog
+
 from membergate.domain.decision import Decision
 from membergate.domain.instants import Clock
 from membergate.operations.admission import AdmissionDesk
@@ -15,11 +17,14 @@ from membergate.operations.history import History
 from membergate.operations.keeping import enter, enter_what_was_cut_off
 from membergate.operations.members import Members
 from membergate.operations.orders import OrderDesk
+from membergate.operations.policy_lifecycle import shadow_policies
 from membergate.operations.reviewing import ReviewBudget
 from membergate.operations.warming import warm_up
 from membergate.operations.workspace import Workspace
 from membergate.service.door import Desks
 from membergate.store import OperationalRecord
+
+_log = structlog.get_logger("membergate.service")
 
 
 def desks_of(
@@ -100,6 +105,8 @@ def _desk_to_open(
     """Set up the desk of what is live, with all that takes long done before anybody is let in."""
     _ = history.links
     desk = live_desk(workspace, history, record=record)
+    for policy, error in shadow_policies(workspace).unreadable.items():
+        _log.warning("shadow_unreadable", policy=policy, **error.as_record())
     if is_first and enter_what_was_cut_off(record, desk.policy, clock) and desk.lists is not None:
         desk.lists.refresh()
     return desk

@@ -38,7 +38,7 @@ from membergate.verification.sample import EvaluationSample, SplitCheck
 from membergate.verification.sample_sizes import SamplePlan, plan_sample
 from membergate.verification.selective_labels import SelectiveEstimates
 from membergate.verification.sensitivity import SensitivityRow
-from membergate.verification.shadows import ShadowRow
+from membergate.verification.shadows import ShadowRow, UnreadShadow
 from membergate.verification.unlabelled import WithoutLabels
 from membergate.verification.wording import verdict, warnings
 
@@ -101,8 +101,13 @@ class Surroundings:
         What other ways of ordering the applicants make of the same sample.
     shadows
         What the policies that stand in shadow would change.
+    unread_shadows
+        Policies that stand in shadow and could not be read.
     ablations
         What the candidate is worth without each of its parts; the lead is what leaving the part out loses.
+    is_lesson_whole
+        Whether the candidate could be learned again from just the accounts that it was made from. Where not, no
+        ablation is measured.
     confusion
         The labelled applicants about whom the door is most wrong.
     conduct
@@ -128,7 +133,9 @@ class Surroundings:
     materiality: Materiality | None = None
     rivals: tuple[RivalRow, ...] | None = None
     shadows: tuple[ShadowRow, ...] | None = None
+    unread_shadows: tuple[UnreadShadow, ...] = ()
     ablations: tuple[RivalRow, ...] | None = None
+    is_lesson_whole: bool = True
     confusion: ConfusionZone | None = None
     conduct: Conduct | None = None
     friction: Friction | None = None

@@ -27,6 +27,9 @@ class ShadowRow:
     genuine_admission, leakage
         Scope (`full`, `holders`) -> the shadow's rate less the candidate's: paired differences of shares. Where the
         very same rows are admitted they are 0 without an interval.
+    unmeasured
+        Names of the evidence that it reads and that only the live door witnesses: here it decided as where nothing was
+        observed.
     """
 
     policy: str
@@ -34,6 +37,23 @@ class ShadowRow:
     moved: Measurement
     genuine_admission: dict[str, Measurement]
     leakage: dict[str, Measurement]
+    unmeasured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadShadow:
+    """A policy that stands in shadow and cannot be read any more.
+
+    Parameters
+    ----------
+    policy
+        Its name and version.
+    why
+        What is wrong with its text.
+    """
+
+    policy: str
+    why: str
 
 
 def measure_shadows(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from membergate.deciding.policy import load_policy
 from membergate.domain.instants import utc
 from membergate.learning.model import IdentificationModel, Parts, save_model
 from membergate.operations.ablations import learned_again, try_ablations
@@ -17,12 +18,21 @@ from membergate.operations.learn import Learned, Lesson, lesson_of
 from membergate.operations.policies import read_policy, shipped_policy
 from membergate.operations.sensitivity import decided_again
 from membergate.operations.shadows import try_shadows
+from membergate.operations.testimony import vocabulary
 from membergate.operations.workspace import Workspace
 from membergate.verification.bootstrap import OperatorBootstrap
 from membergate.verification.metrics import measure_policy
 from membergate.verification.rivals import Rival, measure_rivals
 
 pytestmark = pytest.mark.xdist_group("benchmarks")
+
+QUICK = read_policy(None).text.replace(
+    "rules:\n",
+    "rules:\n  - {id: quick, purpose: Orders in a hurry., when: velocity_account_orders_1h > 3, at_least: deny,"
+    " reason: QUICK}\n",
+    1,
+)
+"""The candidate's policy, and a rule about what only the live door witnesses."""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +76,27 @@ def test_every_part_is_left_out_once(measured: tuple[IdentificationModel, Lesson
     assert row.precision_lead.n == row.average_precision.n == sample.is_sampled.sum()
 
 
+def test_a_lesson_keeps_to_the_accounts_that_the_model_was_made_from(
+    learned_workspace: tuple[Workspace, Learned], measured: tuple[IdentificationModel, Lesson, Evaluated]
+) -> None:
+    """Whoever came to light since is left out, and whoever would no longer be chosen stays; either way it says so."""
+    model, lesson, _ = measured
+    history = History(learned_workspace[0].warehouse())
+    assert lesson.is_whole
+    accounts, known = model.lineage.accounts, lesson.table.spine.account_ids
+    fewer = lesson_of(history, replace(model, lineage=replace(model.lineage, accounts=accounts[5:])))
+    assert not fewer.is_whole
+    rows = np.flatnonzero(np.isin(known, accounts[5:]))
+    assert fewer.table.spine.account_ids.tolist() == known[rows].tolist()
+    np.testing.assert_array_equal(fewer.table.values, lesson.table.take(rows).values)
+    np.testing.assert_array_equal(fewer.labels.is_merchant, lesson.labels.is_merchant[rows])
+    everyone = history.applications(until=model.lineage.trained_until).account_ids
+    left_out = np.setdiff1d(everyone, accounts)[:1]
+    more = lesson_of(history, replace(model, lineage=replace(model.lineage, accounts=np.union1d(accounts, left_out))))
+    assert not more.is_whole
+    assert set(more.table.spine.account_ids.tolist()) == {*accounts.tolist(), *left_out.tolist()}
+
+
 def test_parts_that_were_off_are_not_left_out_again(measured: tuple[IdentificationModel, Lesson, Evaluated]) -> None:
     """A candidate learned with one part alone is learned again without that; with none, or no sample, never."""
     model, lesson, evaluated = measured
@@ -98,6 +129,10 @@ def test_a_shadow_decides_what_the_candidate_decided(measured: tuple[Identificat
         for found, figure in ((row.genuine_admission, "genuine_admission"), (row.leakage, "leakage")):
             its, ours = (getattr(rates[scope], figure).value for rates in sides)
             assert found[scope].value == pytest.approx(its - ours)
+    assert row.unmeasured == ()
+    quick = load_policy(QUICK, origin="quick", vocabulary=vocabulary())
+    (row,) = try_shadows(judge, [quick], sample, cases, seed=0)
+    assert row.unmeasured == ("velocity_account_orders_1h",)
     ended = replace(strict, effective_until=utc(2020, 1, 1))
     (row,) = try_shadows(judge, [ended], sample, cases, seed=0)
     assert (row.changed, row.moved.value) == (0, 0.0)

@@ -21,6 +21,7 @@ from membergate.operations.publish import publish
 from membergate.operations.signing import sign
 from membergate.operations.verify import Judgement, Verified, name_of, read_judgement, verify
 from membergate.operations.workspace import Workspace
+from membergate.store import PolicyState, open_store
 from membergate.verification.certificate import Terms
 from membergate.verification.report import digest_of, from_json
 
@@ -133,11 +134,19 @@ def test_a_look_leaves_what_the_gate_judged_alone(
 def test_what_is_live_is_verified_again_and_signed_anew(
     verified: Verified, tmp_path: Path, clock: Callable[[], datetime]
 ) -> None:
-    """When its certificate has run out, the same model with the same policy may be verified and published again."""
+    """When its certificate has run out, the same model with the same policy may be verified and published again.
+
+    A policy in shadow that nobody can read any more stands in the report, and in nobody's way.
+    """
     shutil.copytree(verified.html.parents[2], tmp_path / "workspace")
     place = Workspace(tmp_path / "workspace")
     first = publish(place, clock=clock)
+    with open_store(place.record) as record:
+        record.policies.submit("old", "0", "0" * 64, "name: [", at=clock(), by="anna")
+        record.policies.advance("0" * 64, PolicyState.SHADOW, allowed_from=tuple(PolicyState), at=clock(), by="bert")
     again = verify(place, clock=clock)
+    assert again.report.surroundings.shadows == ()
+    assert [shadow.policy for shadow in again.report.surroundings.unread_shadows] == ["old-0"]
     assert again.report.judgement.opens
     assert "It is what is live already" in again.report.judgement.reasons[0]
     assert [outcome.policy for outcome in again.report.metrics.outcomes] == ["candidate", "strict"]

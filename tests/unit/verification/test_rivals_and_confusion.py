@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, from_json, to_json
 from membergate.verification.rivals import Rival, measure_rivals
 from membergate.verification.sample import EvaluationSample
-from membergate.verification.shadows import measure_shadows
+from membergate.verification.shadows import UnreadShadow, measure_shadows
 
 SampleMaker = Callable[..., EvaluationSample]
 
@@ -130,3 +131,29 @@ def test_a_shadow_is_told_in_full_and_over_all_holders(make_sample: SampleMaker)
     assert page.count("wary-2-cd") == 1
     assert page.count("the same\nrows") == 6
     assert "No policy stands in shadow" in to_html(reported(sample, shadows=()))
+
+
+def test_what_a_shadow_reads_and_was_not_measured_is_named(make_sample: SampleMaker) -> None:
+    """Its row names the evidence; a shadow that cannot be read is named with the reason, instead of no shadow."""
+    sample = make_sample(30, disposition=np.full(30, "admit"))
+    (row,) = measure_shadows(sample, {"quick-1-ab": sample.disposition}, seed=0)
+    row = replace(row, unmeasured=("velocity_account_orders_1h",))
+    unread = UnreadShadow("old-1", "there is no evidence named <gone>")
+    report = reported(sample, shadows=(row,), unread_shadows=(unread,))
+    assert from_json(to_json(report)).surroundings == report.surroundings
+    page = to_html(report)
+    assert "taken as not observed: velocity_account_orders_1h" in " ".join(page.split())
+    alone = to_html(reported(sample, shadows=(), unread_shadows=(unread,)))
+    for told in (page, alone):
+        assert "old-1 stands in shadow and cannot be read" in told
+        assert "no evidence named &lt;gone&gt;" in told
+        assert "No policy stands in shadow" not in told
+
+
+def test_why_no_ablation_was_measured_is_told(make_sample: SampleMaker) -> None:
+    """Unasked, the report says how to ask; where the lesson is another than it was, that asking would not help."""
+    sample = make_sample(30)
+    assert "verify --ablations” measures it" in to_html(reported(sample))
+    changed = to_html(reported(sample, is_lesson_whole=False))
+    assert "Learned again it would not be the candidate" in changed
+    assert "verify --ablations” measures it" not in changed
