@@ -13,8 +13,8 @@ import pytest
 
 from membergate import verification
 from membergate.domain.instants import utc
-from membergate.verification.certificate import Terms
 from membergate.verification.card import Materiality
+from membergate.verification.certificate import Terms
 from membergate.verification.html import to_html
 from membergate.verification.report import Report, Surroundings, build_report, from_json, to_json
 from membergate.verification.sample import EvaluationSample, check_split
