@@ -1,7 +1,11 @@
 """Net value per applicant: what a policy's decisions are worth, beside doing nothing, one threshold, and knowing all.
 
 Who somebody is stands in the label, and what a decision about such a person is worth in the policy's own economics
-(`domain.md` 10.1): the amounts are stated, the people are measured.
+(Economics): the amounts are stated, the people are measured.
+
+References
+----------
+Fay and Feuer (1997), Confidence intervals for directly standardized rates, Statistics in Medicine 16(7), 791-801.
 """
 
 from __future__ import annotations
@@ -10,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from membergate.domain.disposition import LADDERS, Checkpoint, Disposition
 from membergate.domain.measurement import Measurement
 from membergate.verification.bootstrap import LEVEL, Floats, OperatorBootstrap, measurement, percentiles, ratio
 from membergate.verification.ranking import Ranking
 from membergate.verification.sample import EvaluationSample, Text
-from membergate.verification.shares import FEW_OPERATORS, Share, measure_shares
+from membergate.verification.shares import typical_weight
 
 Worth = Mapping[Disposition, Floats]
 """What each disposition is worth about each row, given who it is, in minor units, shape (n,)."""
@@ -70,8 +75,8 @@ def measure_net_value(
     ways = _fixed(sample, worth, bootstrap)
     ways["best_two_way"] = _best_two_way(sample, worth, bootstrap)
     own = ways["candidate"]
-    cost = -worth[Disposition.ADMIT][sample.is_merchant & sample.is_sampled]
-    weighing = _Weighing(sample, bootstrap, level, dearest=float(np.max(cost, initial=0.0)))
+    cost = np.where(sample.is_merchant, np.maximum(-worth[Disposition.ADMIT], 0.0), 0.0)
+    weighing = _Weighing(sample, bootstrap, level, cost)
     return tuple(
         NetValueRow(
             name,
@@ -104,15 +109,14 @@ class _Weighing:
     sample: EvaluationSample
     bootstrap: OperatorBootstrap
     level: float
-    dearest: float
-    """What the dearest merchant of the sample would cost if let in."""
+    cost: Floats
+    """What each row costs if it is let in, shape (n,); 0 for who is genuine."""
 
     def measured(self, name: str, way: _Way, other: _Way) -> Measurement:
         """Measure by how much one way is worth more than another, paired by operator.
 
         A draw of operators cannot hold a leak that was not seen, and one leak costs more than ten genuine members
-        bring: where few operators leak, the interval is held out by what the guarded interval of the share of losses
-        allows beyond what was seen.
+        bring, so the interval is held out by what may have been lost beyond what was seen.
         """
         low, high = percentiles(way.replicates - other.replicates, self.level)
         value = way.value - other.value
@@ -125,19 +129,25 @@ class _Weighing:
         if most or less:
             low, high = (value if end is None else end for end in (low, high))
             low, high = min(low, value - most), max(high, value + less)
-            method += "; held out by the small-count guard, since few operators leak"
+            method += "; held out for losses that nobody saw"
         rows = self.sample.is_sampled
         return measurement(name, value, low, high, self.level, rows, self.bootstrap, method, unit="minor")
 
     def _unseen(self, lost: Floats) -> float:
-        """Give how much more may be lost, per applicant, than was seen to be; 0 where enough operators lose it."""
-        weight, is_merchant = self.sample.rate_weight, self.sample.is_merchant
-        losing = weight * np.maximum(lost, 0.0)
-        if not self.dearest or len(np.unique(self.sample.operator_ids[losing > 0])) >= FEW_OPERATORS:
+        """Give how much more may be lost, per applicant, than was seen to be.
+
+        By the upper end of Fay and Feuer's gamma interval for a weighted sum of rare events; the next, unseen one is as
+        dear as the operator behind a typical merchant would be if let in.
+        """
+        total = self.sample.rate_weight.sum()
+        columns = np.stack([np.maximum(lost, 0.0), self.cost], axis=1) * (self.sample.rate_weight / total)[:, None]
+        losing, cost = self.bootstrap.operator_sums(columns).T
+        next_one = typical_weight(cost)
+        if not next_one:
             return 0.0
-        share = Share("lost", losing / self.dearest, weight, weight * is_merchant)
-        (found,) = measure_shares([share], self.bootstrap, level=self.level)
-        return 0.0 if found.high is None or found.value is None else self.dearest * (found.high - found.value)
+        mean, spread = losing.sum() + next_one, np.square(losing).sum() + next_one**2
+        tail = (1 - self.level) / 2
+        return float(special.gammaincinv(mean**2 / spread, 1 - tail) * spread / mean - losing.sum())
 
 
 def _fixed(sample: EvaluationSample, worth: Worth, bootstrap: OperatorBootstrap) -> dict[str, _Way]:

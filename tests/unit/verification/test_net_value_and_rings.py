@@ -82,7 +82,7 @@ def test_a_leak_that_nobody_saw_is_in_the_interval(make_sample: SampleMaker) -> 
     assert value.value == pytest.approx(0.9 * VALUE)
     assert value.low is not None
     assert value.low == pytest.approx(0.9 * VALUE - 0.037 * LOSS, rel=0.1)
-    assert "few operators leak" in value.method
+    assert "losses that nobody saw" in value.method
 
 
 def test_without_reviews_by_chance_nothing_is_weighed(make_sample: SampleMaker) -> None:
