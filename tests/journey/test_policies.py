@@ -127,6 +127,13 @@ def test_a_shadow_that_cannot_be_read_keeps_nobody_from_deciding(run: CommandLin
     answer = json.loads(run("admit", *window, "--json", "--workspace", place.root)[1])
     assert (answer["decisions"] > 0, answer["shadows"], answer["unread_shadows"]) == (True, [], ["old-0"])
     assert "old-0 stands in shadow and cannot be read" in run("admit", *window, "--workspace", place.root)[1]
+    by = ("--by", "bert", "--workspace", place.root)
+    assert "old-0: retired, was shadow" in run("policy", "retire", "old-0", *by)[1]
+    assert policy_lifecycle.shadow_policies(place).unreadable == {}
+    code, _, err = run("policy", "retire", "old-0", *by)
+    assert (code, "is retired" in err) == (1, True)
+    code, _, err = run("policy", "retire", "nobody-1", *by)
+    assert (code, "no such policy is on record" in err) == (2, True)
 
 
 def test_a_draft_whose_example_does_not_hold(run: CommandLine, tmp_path: Path) -> None:

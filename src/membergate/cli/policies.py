@@ -1,4 +1,4 @@
-"""Commands about policies: check, show, diff, test; submit, approve, shadow, activate, rollback, history."""
+"""Commands about policies: check, show, diff, test; submit, approve, shadow, activate, retire, rollback, history."""
 
 from __future__ import annotations
 
@@ -163,6 +163,18 @@ def activate(
 
     live = make_live(Workspace(workspace), _policy(name, workspace), by=by, clock=present, note=note)
     say(f"live: {live.model_version} with {live.policy_file}")
+
+
+@policies.command("retire")
+def retire(
+    name: NameArgument, *, by: ByOption, note: NoteOption = "", workspace: WorkspaceOption = DEFAULT_WORKSPACE
+) -> None:
+    """Take a draft, an approved policy or one in shadow (NAME-VERSION) out of its way; it never goes live then."""
+    from membergate.operations import policy_lifecycle
+    from membergate.operations.workspace import Workspace
+
+    was = policy_lifecycle.retire(Workspace(workspace), name, by=by, clock=present, note=note)
+    say(f"{was.name}-{was.version}: retired, was {was.state}")
 
 
 @policies.command("rollback")

@@ -17,6 +17,7 @@ from membergate.operations.workspace import Live, Workspace
 from membergate.store import OperationalRecord, PolicyEvent, PolicyState
 
 _ANY = tuple(PolicyState)
+_ON_THE_WAY = (PolicyState.DRAFT, PolicyState.APPROVED, PolicyState.SHADOW)
 _ROLLBACK = "rollback from "
 
 
@@ -127,6 +128,36 @@ def shadow(workspace: Workspace, policy: Policy, *, by: str, clock: Clock, note:
         If it was not approved.
     """
     _advance(workspace, policy, PolicyState.SHADOW, (PolicyState.APPROVED,), by=by, clock=clock, note=note)
+
+
+def retire(workspace: Workspace, name: str, *, by: str, clock: Clock, note: str = "") -> PolicyEvent:
+    """Take a policy that never went live out of its way there; gives where it stood. Its text need not be readable.
+
+    Parameters
+    ----------
+    workspace
+        Where.
+    name
+        NAME-VERSION, or its digest, on record.
+    by, note
+        Who does it, and why.
+    clock
+        Dates the change.
+
+    Raises
+    ------
+    UnknownSubjectError
+        If no such policy is on record.
+    RefusedError
+        If it is live, or retired already.
+    """
+    with open_record(workspace) as record:
+        events = [e for e in record.policies.history() if name in {f"{e.name}-{e.version}", e.digest}]
+        if not events:
+            raise UnknownSubjectError("no such policy is on record", where=name[:80], allowed="NAME-VERSION")
+        digest = events[-1].digest
+        record.policies.advance(digest, PolicyState.RETIRED, allowed_from=_ON_THE_WAY, at=clock(), by=by, note=note)
+        return events[-1]
 
 
 def rollback(workspace: Workspace, *, by: str, clock: Clock, note: str = "") -> tuple[Policy, Live]:
